@@ -1,0 +1,128 @@
+"""Settings: one name in the environment, one flag on the command line, checked once, then frozen.
+
+The only module that reads the environment.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from adapter.errors import SettingsError
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+ENVIRONMENT_PREFIX = "CAPTION_"
+# What launch_vllm.sh reads from its environment; the launcher hands these settings over to it.
+ENGINE_SETTINGS = (
+    "model",
+    "quantization",
+    "tensor_parallel",
+    "gpu_memory_utilization",
+    "max_model_len",
+    "engine_python",
+    "venv_dir",
+)
+
+
+class Settings(BaseSettings):
+    """All that can be set. Each field is `CAPTION_<NAME>` in the environment and `--<name>` as a flag."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
+    )
+
+    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 picks a free one.")] = 5000
+    model: Annotated[
+        str | None,
+        Field(
+            description="Model name on the hub, or a local folder. "
+            "Default: JoyCaption with an NVIDIA GPU, the demo model without."
+        ),
+    ] = None
+    preload: Annotated[
+        bool, Field(description="Accepted for older start scripts: the engine always preloads.")
+    ] = True
+    styles_file: Annotated[Path, Field(description="Styles, caption types and sampling defaults.")] = (
+        PROJECT_DIR / "styles.json"
+    )
+    engine_url: Annotated[
+        str | None,
+        Field(
+            description="An engine that runs already: http://HOST:PORT or unix:/PATH. Then none is started."
+        ),
+    ] = None
+    engine_args: Annotated[str, Field(description="More arguments for vLLM, as on a command line.")] = ""
+    engine_timeout_s: Annotated[
+        float, Field(gt=0, description="Longest time for one caption, in seconds.")
+    ] = 600.0
+    engine_stop_s: Annotated[
+        float, Field(gt=0, description="Time for the engine to end by itself, in seconds.")
+    ] = 10.0
+    max_in_flight: Annotated[int, Field(ge=1, le=4096, description="Requests at the engine at one time.")] = (
+        256
+    )
+    max_file_bytes: Annotated[int, Field(ge=1, description="Largest image file, in bytes.")] = 64 * 2**20
+    max_image_pixels: Annotated[int, Field(ge=1, description="Largest image, in pixels.")] = 75_000_000
+    max_body_bytes: Annotated[int, Field(ge=1, description="Largest request body, in bytes.")] = 16 * 2**20
+    prepare_workers: Annotated[
+        int, Field(ge=1, description="Images decoded at one time. Default: the number of cores.")
+    ] = os.cpu_count() or 1
+    quantization: Annotated[
+        str | None, Field(description="vLLM's quantization, such as fp8; none turns it off.")
+    ] = None
+    tensor_parallel: Annotated[int | None, Field(ge=1, description="GPUs to split the model over.")] = None
+    gpu_memory_utilization: Annotated[
+        float | None, Field(gt=0, le=1, description="Share of the GPU's memory to use.")
+    ] = None
+    max_model_len: Annotated[
+        int | None, Field(ge=256, description="Longest prompt and answer together, in tokens.")
+    ] = None
+    engine_python: Annotated[Path | None, Field(description="A Python that has vLLM already.")] = None
+    venv_dir: Annotated[Path | None, Field(description="Where the virtual environments are made.")] = None
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="How much is logged.")
+    ] = "info"
+
+    @field_validator("engine_url")
+    @classmethod
+    def _is_engine_url(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if (parts.scheme == "unix" and parts.path.startswith("/")) or (
+            parts.scheme in ("http", "https") and parts.netloc
+        ):
+            return url.rstrip("/")
+        raise ValueError("must be http://HOST:PORT, https://HOST:PORT or unix:/PATH")
+
+    @classmethod
+    def load(cls, flags: Mapping[str, Any] | None = None) -> "Settings":
+        """Flags that are given (not None) win over the environment. Raises SettingsError."""
+        given = {name: value for name, value in (flags or {}).items() if value is not None}
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            name = str(first["loc"][0]) if first["loc"] else ""
+            place = f"--{name.replace('_', '-')}" if name in given else environment_name(name)
+            raise SettingsError(f"{place}: {first['msg']}") from error
+
+    def engine_environment(self) -> dict[str, str]:
+        """The environment for launch_vllm.sh: ours, with the settings it reads as they are here."""
+        environment = dict(os.environ)
+        for name in ENGINE_SETTINGS:
+            environment.pop(environment_name(name), None)
+            value = getattr(self, name)
+            if value is not None:
+                environment[environment_name(name)] = str(value)
+        return environment
+
+
+def environment_name(setting: str) -> str:
+    """`max_model_len` gives `CAPTION_MAX_MODEL_LEN`."""
+    return f"{ENVIRONMENT_PREFIX}{setting.upper()}"

@@ -1,0 +1,1 @@
+"""Everything about the vLLM server: starting, watching, checking and asking it."""

@@ -1,0 +1,146 @@
+"""The HTTP client to vLLM: a bare aiohttp session, replies typed by openai.types.
+
+Here aiohttp's errors and the engine's statuses become ours. The bodies come from `chat`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+from openai.types.chat import ChatCompletion
+from pydantic import BaseModel, ValidationError
+
+from adapter.errors import (
+    EngineBusyError,
+    EngineError,
+    EngineRefusedError,
+    EngineTimeoutError,
+    EngineUnavailableError,
+    InvalidRequestError,
+)
+
+CONNECT_TIMEOUT_S = 5.0
+CONTEXT_EXCEEDED = ("maximum context length", "max_model_len")
+T = TypeVar("T", bound=BaseModel)
+
+
+class _Tokens(BaseModel):
+    tokens: list[int]
+
+
+class _Model(BaseModel):
+    id: str
+    max_model_len: int | None = None
+
+
+class _Models(BaseModel):
+    data: list[_Model]
+
+
+class EngineClient:
+    """One connection pool to one engine. `url` is `http(s)://HOST:PORT` or `unix:/PATH`."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        parts = urlsplit(url)
+        self.is_local = parts.scheme == "unix" or parts.hostname in (
+            "localhost",
+            "127.0.0.1",
+            "::1",
+        )
+        # No limit on connections: how many requests are under way is the captioner's decision.
+        if parts.scheme == "unix":
+            connector: aiohttp.BaseConnector = aiohttp.UnixConnector(parts.path, limit=0)
+            self._base = "http://engine"
+        else:
+            connector = aiohttp.TCPConnector(limit=0)
+            self._base = url.removesuffix("/v1")
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
+            auto_decompress=False,
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def healthy(self, timeout_s: float) -> bool:
+        """Whether `/health` answers 200 within `timeout_s`."""
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            async with self._session.get(f"{self._base}/health", timeout=timeout) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    async def model(self) -> str:
+        """The name that requests must give. Raises EngineError when none is served."""
+        models = _parse(_Models, await self._ask("GET", "/v1/models"))
+        if not models.data:
+            raise EngineError("The engine serves no model")
+        return models.data[0].id
+
+    async def tokenize(self, model: str, messages: list[dict[str, Any]]) -> list[int]:
+        """The token ids of a conversation as the model gets them, image tokens expanded."""
+        body = {"model": model, "messages": messages}
+        return _parse(_Tokens, await self._ask("POST", "/tokenize", body)).tokens
+
+    async def detokenize(self, model: str, ids: list[int]) -> str:
+        """The text of token ids."""
+        answer = await self._ask("POST", "/detokenize", {"model": model, "tokens": ids})
+        return _parse(_Text, answer).prompt
+
+    async def complete(self, arguments: Mapping[str, Any]) -> ChatCompletion:
+        """One chat completion. Raises what EngineError stands for, and InvalidRequestError when prompt
+        and answer together don't fit the model's context.
+        """
+        return _parse(ChatCompletion, await self._ask("POST", "/v1/chat/completions", arguments))
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+        data = None if body is None else orjson.dumps(body)
+        headers = {"Content-Type": "application/json"} if data is not None else None
+        try:
+            async with self._session.request(
+                method, self._base + path, data=data, headers=headers
+            ) as response:
+                answer = await response.read()
+        except TimeoutError as error:
+            raise EngineTimeoutError("The engine took too long") from error
+        except aiohttp.ClientConnectionError as error:
+            raise EngineUnavailableError("The engine can't be reached; try again soon") from error
+        except aiohttp.ClientError as error:
+            raise EngineError("The engine's answer broke off") from error
+        if response.status != 200:
+            raise _refusal(response.status, answer)
+        return answer
+
+
+class _Text(BaseModel):
+    prompt: str
+
+
+def _parse(kind: type[T], answer: bytes) -> T:
+    try:
+        return kind.model_validate_json(answer)
+    except ValidationError as error:
+        raise EngineError("The engine's answer can't be read") from error
+
+
+def _refusal(status: int, answer: bytes) -> Exception:
+    """Our error for a status of the engine's; its own text stays behind as the cause."""
+    text = answer[:2000].decode("utf-8", "replace")
+    error: Exception
+    if status in (429, 503):
+        error = EngineBusyError("The engine has too much to do; try again soon")
+    elif status < 500 and any(hint in text for hint in CONTEXT_EXCEEDED):
+        error = InvalidRequestError(
+            "prompt and max_new_tokens together exceed the model's context: lower max_new_tokens",
+            "max_new_tokens",
+        )
+    elif status < 500:
+        error = EngineRefusedError("The engine refused the request")
+    else:
+        error = EngineError("The engine failed at this request")
+    error.__cause__ = RuntimeError(f"engine answered {status}: {text}")
+    return error

@@ -1,0 +1,96 @@
+"""Is this engine really seeing images, and does it get the tokens that the model was trained on?
+
+Asked once, through the running engine, before anyone is told that it is ready.
+"""
+
+import json
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from adapter.chat import SamplingParameters, messages
+from adapter.engine.client import EngineClient
+from adapter.errors import CaptionError, EngineError
+from adapter.images import probe_image, to_data_url
+
+PROBE_COLOURS = (("red", "white"), ("blue", "yellow"))
+PROBE_TOKENS = 24
+STRAY_PLACEHOLDER = "<image>"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A conversation and its token ids by the model's own processor; `ids` None where they aren't known,
+    for an engine that was started elsewhere.
+    """
+
+    system: str
+    prompt: str
+    ids: list[int] | None = None
+
+    @classmethod
+    def load(cls, path: Path) -> "Probe":
+        """What `template` wrote at the launch of the engine."""
+        written = json.loads(path.read_bytes())
+        return cls(written["system"], written["prompt"], written["ids"])
+
+
+class SelfCheckError(EngineError):
+    """The engine runs, and what it would write isn't to be trusted; says which check failed."""
+
+    status = 503
+
+
+async def check(client: EngineClient, model: str, probe: Probe) -> None:
+    """Raises SelfCheckError when one of the checks fails, or when the engine can't be asked."""
+    try:
+        await check_tokens(client, model, probe)
+        await check_sight(client, model, probe)
+    except SelfCheckError:
+        raise
+    except CaptionError as error:
+        raise SelfCheckError(f"Self-check failed: {error}") from error
+
+
+async def check_tokens(client: EngineClient, model: str, probe: Probe) -> None:
+    """The ids of the probe conversation are the reference's, the number of image tokens included."""
+    image_url = to_data_url(probe_image(*PROBE_COLOURS[0]))
+    ids = await client.tokenize(model, messages(image_url, probe.prompt, probe.system))
+    longest = max((len(list(run)) for _, run in groupby(ids)), default=0)
+    if probe.ids is None:
+        if longest < 2:
+            raise SelfCheckError("Self-check of tokens failed: the prompt holds no image tokens")
+        if STRAY_PLACEHOLDER in await client.detokenize(model, ids):
+            raise SelfCheckError(
+                f"Self-check of tokens failed: the engine writes {STRAY_PLACEHOLDER} into prompts; "
+                "start it by launch_vllm.sh, which derives the right chat template"
+            )
+    elif ids != probe.ids:
+        place = next(
+            (n for n, (a, b) in enumerate(zip(ids, probe.ids, strict=False)) if a != b),
+            min(len(ids), len(probe.ids)),
+        )
+        raise SelfCheckError(
+            f"Self-check of tokens failed: the engine makes {len(ids)} tokens of the probe, the model's "
+            f"own processor {len(probe.ids)}; they differ from number {place} on"
+        )
+
+
+async def check_sight(client: EngineClient, model: str, probe: Probe) -> None:
+    """Two images of different colours get different answers."""
+    greedy = SamplingParameters(temperature=0.0, top_p=1.0, top_k=None, max_tokens=PROBE_TOKENS)
+    answers = set()
+    for colours in PROBE_COLOURS:
+        image_url = to_data_url(probe_image(*colours))
+        completion = await client.complete(
+            {
+                "model": model,
+                "messages": messages(image_url, probe.prompt, probe.system),
+                **greedy.arguments(),
+            }
+        )
+        answers.add(completion.choices[0].message.content if completion.choices else None)
+    if len(answers) < len(PROBE_COLOURS):
+        raise SelfCheckError(
+            "Self-check of sight failed: the engine answers the same to differently coloured images"
+        )

@@ -1,0 +1,96 @@
+"""The application: routes, what lives as long as it does, and the socket it is served on."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from adapter.captioner import Captioner
+from adapter.config import Settings
+from adapter.engine.launcher import LAUNCH_SCRIPT, Engine
+from adapter.errors import SettingsError
+from adapter.prompts import PromptBook
+from adapter.web import legacy
+from adapter.web.keys import BOOK, CAPTIONER, ENGINE, GPU_COUNT
+from adapter.web.middleware import errors_to_json
+
+SHUTDOWN_TIMEOUT_S = 2.0
+BACKLOG = 1024  # connections that wait to be accepted; a client may send a whole folder at once
+LIST_GPUS_TIMEOUT_S = 10.0
+
+log = logging.getLogger("adapter.web")
+
+
+def make_app(settings: Settings, book: PromptBook) -> web.Application:
+    """The application. Its engine starts and ends with it."""
+    app = web.Application(middlewares=[errors_to_json], client_max_size=settings.max_body_bytes)
+    app[BOOK] = book
+    app[GPU_COUNT] = 0
+    app[ENGINE] = Engine(settings, book)
+    app[CAPTIONER] = Captioner(app[ENGINE], settings)
+    app.add_routes(legacy.routes)
+    app.cleanup_ctx.append(_run_engine)
+    return app
+
+
+async def _run_engine(app: web.Application) -> AsyncIterator[None]:
+    app[GPU_COUNT] = await count_gpus()
+    running = asyncio.create_task(app[ENGINE].run())
+    yield
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    app[CAPTIONER].close()
+
+
+async def count_gpus() -> int:
+    """How many NVIDIA GPUs the engine may use; launch_vllm.sh is who knows."""
+    process = await asyncio.create_subprocess_exec(
+        "bash",
+        str(LAUNCH_SCRIPT),
+        "--list-gpus",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), LIST_GPUS_TIMEOUT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        log.warning("nvidia-smi doesn't answer: no GPU is counted")
+        return 0
+    return len(output.splitlines())
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket. Raises SettingsError when the address can't be had."""
+    try:
+        family, *_, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"can't listen on {settings.host}:{settings.port}: {error.strerror}. "
+            "Choose another with --host and --port, or end what listens there"
+        ) from error
+
+
+def serve(settings: Settings, book: PromptBook) -> None:
+    """Serves until SIGTERM or Ctrl-C. Raises SettingsError."""
+    listener = bind(settings)
+    host, port = listener.getsockname()[:2]
+    app = make_app(settings, book)
+    log.info("listening on http://%s:%s", host, port)
+    web.run_app(
+        app,
+        sock=listener,
+        backlog=BACKLOG,
+        print=None,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+    )

@@ -1,0 +1,58 @@
+# Virtual environments that can be trusted. Sourced by the start scripts and by tests/run.sh.
+#
+# An environment counts as finished only when its stamp names just what was asked for. The stamp is
+# written last and taken away first, so that an interrupted install is never taken for a whole one.
+
+PROJECT_DIR=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+VENV_DIR=${CAPTION_VENV_DIR:-$PROJECT_DIR}
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  say "error: $*"
+  exit 1
+}
+
+# Prints the first Python that is new enough. vLLM 0.32 wants 3.11 to 3.14.
+find_python() {
+  local candidate
+  for candidate in ${CAPTION_PYTHON:-} python3 python3.12 python3.13 python3.11 python3.14 python; do
+    if "$candidate" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
+      2>/dev/null; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  die "no Python 3.11 to 3.14 with the venv module found; install one, or name it in CAPTION_PYTHON"
+}
+
+# ensure_environment DIR KIND FILE...: makes or mends DIR by the function install_KIND, if its stamp is
+# not that of these requirement files and this Python.
+ensure_environment() {
+  local dir=$1 kind=$2 python stamp
+  shift 2
+  python=$(find_python) || exit 1
+  stamp=$({ "$python" -VV; declare -f "install_$kind"; cat -- "$@"; } | cksum)
+  [[ $(cat -- "$dir/stamp" 2>/dev/null) == "$stamp" ]] && return
+  mkdir -p -- "$(dirname -- "$dir")"
+  exec 9>"$dir.lock"
+  if ! flock -n 9; then
+    say "Another start is installing into $dir; waiting for it."
+    flock 9
+  fi
+  if [[ $(cat -- "$dir/stamp" 2>/dev/null) != "$stamp" ]]; then
+    rm -f -- "$dir/stamp"
+    say "Installing: new environment $(basename -- "$dir")"
+    "$python" -m venv --clear -- "$dir" || die "python -m venv failed; on Debian and Ubuntu install python3-venv"
+    "install_$kind" "$dir/bin/python" || die "installing into $dir failed; see the lines above"
+    printf '%s\n' "$stamp" >"$dir/stamp"
+    say "Installed: $(basename -- "$dir")"
+  fi
+  exec 9>&-
+}
+
+pip_install() {
+  local python=$1
+  shift
+  "$python" -m pip install --disable-pip-version-check --no-input --progress-bar off "$@" </dev/null
+}

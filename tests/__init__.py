@@ -1,0 +1,1 @@
+"""The tests, by module; `e2e` holds those against the real engine."""

@@ -1,0 +1,1 @@
+"""Against the real vLLM CPU engine with the demonstration model."""

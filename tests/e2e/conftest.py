@@ -1,0 +1,168 @@
+"""The real service, started as a user starts it, once for all tests; and transformers beside it."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter.config import PROJECT_DIR, Settings, environment_name
+
+MARK = "CAPTION_TEST_MARK"
+START_LIMIT_S = 600
+STOP_LIMIT_S = 40
+POLL_S = 0.1
+
+
+@dataclass
+class RunningService:
+    """start_service.sh under way, and all that it started."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    mark: str
+    seen: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        found = re.search(r"listening on (http://\S+)", self.log.read_text())
+        assert found, self.log.read_text()
+        return found.group(1)
+
+    @property
+    def engine_url(self) -> str:
+        """Where the engine's socket is, as launch_vllm.sh says it."""
+        found = re.search(r"CAPTION_ENGINE_URL=(unix:\S+) reaches it", self.log.read_text())
+        assert found, self.log.read_text()
+        return found.group(1)
+
+    def get(self, path: str) -> dict[str, Any]:
+        return self._ask(urllib.request.Request(self.url + path))[1]
+
+    def post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        headers = {"Content-Type": "application/json"}
+        data = json.dumps(body).encode()
+        return self._ask(urllib.request.Request(self.url + path, data, headers))
+
+    def caption(self, image: Path, **fields: Any) -> str:
+        status, body = self.post("/caption", {"image_path": str(image), "do_sample": False, **fields})
+        assert status == 200, body
+        text: str = body["caption"]
+        return text
+
+    def wait_for_log(self, text: str, limit_s: float = START_LIMIT_S) -> None:
+        deadline = time.monotonic() + limit_s
+        while text not in self.log.read_text():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(POLL_S)
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_LIMIT_S
+        while True:
+            health = self.get("/health")
+            self.seen.append(health)
+            if health["model_loaded"]:
+                return
+            assert health["loading_progress"]["status"] != "error", self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(POLL_S)
+
+    def descendants(self) -> list[int]:
+        """Every process that inherited this start's mark, whoever its parent is by now."""
+        wanted = f"{MARK}={self.mark}".encode()
+        found = []
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit() and int(folder.name) != os.getpid():
+                try:
+                    environment = (folder / "environ").read_bytes().split(b"\0")
+                except OSError:
+                    continue
+                if wanted in environment:
+                    found.append(int(folder.name))
+        return found
+
+    def wait_until_gone(self) -> None:
+        deadline = time.monotonic() + STOP_LIMIT_S
+        self.process.wait(STOP_LIMIT_S)
+        while left := self.descendants():
+            assert time.monotonic() < deadline, f"orphans: {left}"
+            time.sleep(POLL_S)
+
+    def _ask(self, request: urllib.request.Request) -> tuple[int, dict[str, Any]]:
+        try:
+            with urllib.request.urlopen(request, timeout=120) as response:
+                return response.status, json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+
+def start(folder: Path, **environment: str) -> RunningService:
+    """The README's command on a free port, without this machine's settings but for where to install."""
+    ours = {environment_name(name) for name in Settings.model_fields} - {"CAPTION_VENV_DIR"}
+    inherited = {name: value for name, value in os.environ.items() if name not in ours}
+    mark = uuid.uuid4().hex
+    log = folder / "service.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [PROJECT_DIR / "start_service.sh"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=inherited | {"CAPTION_PORT": "0", "CUDA_VISIBLE_DEVICES": "", MARK: mark} | environment,
+        )
+    service = RunningService(process, log, mark)
+    service.wait_for_log("listening on ")
+    return service
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """The service with the demonstration model, ready. At its end, nothing of it may be left."""
+    running = start(tmp_path_factory.mktemp("service"))
+    try:
+        running.wait_until_ready()
+        yield running
+    finally:
+        running.process.send_signal(signal.SIGTERM)
+        try:
+            running.wait_until_gone()
+        finally:
+            for process in running.descendants():
+                os.kill(process, signal.SIGKILL)
+    assert running.process.returncode == 0, running.log.read_text()[-2000:]
+
+
+def reference(folder: Path, questions: list[dict[str, str]], *, captions: bool) -> list[dict[str, Any]]:
+    """What transformers makes of each question's prompt and image: `ids`, and `caption` if asked for."""
+    printed = subprocess.run(
+        [PROJECT_DIR / "launch_vllm.sh", "--print-command"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )
+    python = shlex.split(printed.stdout)[0]
+    asked, answered = folder / "questions.json", folder / "answers.json"
+    asked.write_text(json.dumps(questions))
+    script = PROJECT_DIR / "tests/e2e/reference.py"
+    subprocess.run(
+        [python, script, PROJECT_DIR / "demo/model", asked, answered, *(["--captions"] * captions)],
+        check=True,
+        timeout=500,
+    )
+    answers: list[dict[str, Any]] = json.loads(answered.read_text())
+    return answers

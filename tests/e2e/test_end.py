@@ -1,0 +1,45 @@
+"""However the service ends, nothing of it is left."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import RunningService, start
+
+
+@pytest.fixture
+def loading(tmp_path: Path) -> RunningService:
+    """A service whose engine is on its way up."""
+    service = start(tmp_path)
+    service.wait_for_log("launch: engine starts")
+    assert len(service.descendants()) >= 3  # the service, the engine, the guard
+    return service
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_service_and_engine(loading: RunningService, number: signal.Signals) -> None:
+    """In an orderly way."""
+    loading.process.send_signal(number)
+    loading.wait_until_gone()
+    assert loading.process.returncode == 0
+
+
+def test_the_death_of_the_service_ends_the_engine(loading: RunningService) -> None:
+    """SIGKILL leaves it no time to say so: the engine's guard notices."""
+    os.kill(loading.process.pid, signal.SIGKILL)
+    loading.wait_until_gone()
+
+
+def test_the_death_of_the_engine_is_told(loading: RunningService) -> None:
+    """The service stays, and says that there is no engine."""
+    engine = [pid for pid in loading.descendants() if b"vllm" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert engine
+    for pid in engine:
+        os.kill(pid, signal.SIGKILL)
+    loading.wait_for_log("The engine ended with exit code")
+    assert loading.get("/progress")["status"] == "error"
+    assert loading.get("/health")["model_loaded"] is False
+    loading.process.send_signal(signal.SIGTERM)
+    loading.wait_until_gone()

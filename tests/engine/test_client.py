@@ -1,0 +1,147 @@
+"""The HTTP client to the engine, against a server that fails in each way."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from adapter.engine.client import EngineClient
+from adapter.errors import (
+    EngineBusyError,
+    EngineError,
+    EngineRefusedError,
+    EngineTimeoutError,
+    EngineUnavailableError,
+    InvalidRequestError,
+)
+from tests.fake_engine import FakeEngine, completion
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[tuple[FakeEngine, EngineClient]]:
+    engine = FakeEngine()
+    server = await engine.start()
+    client = EngineClient(str(server.make_url("")).rstrip("/"), timeout_s=2.0)
+    engine.sees = False
+    yield engine, client
+    await client.close()
+    await server.close()
+
+
+async def test_complete_gives_openais_type(fake: tuple[FakeEngine, EngineClient]) -> None:
+    """With text and usage."""
+    _, client = fake
+    answer = await client.complete({"model": "fake", "messages": []})
+    assert answer.choices[0].message.content is not None
+    assert answer.usage is not None
+    assert answer.usage.prompt_tokens == 100
+
+
+async def test_model_and_tokenize(fake: tuple[FakeEngine, EngineClient]) -> None:
+    """The served name, and ids."""
+    engine, client = fake
+    assert await client.model() == "fake"
+    assert await client.tokenize("fake", []) == engine.tokens
+    assert await client.detokenize("fake", [1]) == "chat"
+    assert await client.healthy(1.0)
+    engine.healthy = False
+    assert not await client.healthy(1.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "expected"),
+    [
+        (400, "bad", EngineRefusedError),
+        (404, "no such model", EngineRefusedError),
+        (400, "This model's maximum context length is 4096 tokens", InvalidRequestError),
+        (429, "", EngineBusyError),
+        (503, "queue full", EngineBusyError),
+        (500, "secret stack trace", EngineError),
+        (200, "<html>", EngineError),
+        (200, json.dumps({"choices": 3}), EngineError),
+    ],
+)
+async def test_complete_turns_each_status_into_our_error(
+    fake: tuple[FakeEngine, EngineClient], status: int, text: str, expected: type[Exception]
+) -> None:
+    """Without passing on the engine's own text."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, text=text)
+
+    engine, client = fake
+    engine.answer = answer
+    with pytest.raises(expected) as caught:
+        await client.complete({})
+    assert type(caught.value) is expected
+    assert "secret" not in str(caught.value)
+
+
+async def test_complete_when_the_engine_hangs_up_is_unavailable(
+    fake: tuple[FakeEngine, EngineClient],
+) -> None:
+    """In the middle of a request."""
+
+    async def hang_up(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    engine, client = fake
+    engine.answer = hang_up
+    with pytest.raises(EngineUnavailableError):
+        await client.complete({})
+
+
+async def test_complete_when_the_engine_is_too_slow_times_out(fake: tuple[FakeEngine, EngineClient]) -> None:
+    """After the client's timeout, and the engine hears of it."""
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    engine, client = fake
+    engine.answer = wait
+    with pytest.raises(EngineTimeoutError):
+        await client.complete({})
+
+
+async def test_complete_without_an_engine_is_unavailable(tmp_path: Path) -> None:
+    """Neither a socket nor a port."""
+    for url in (f"unix:{tmp_path}/none.sock", "http://127.0.0.1:1"):
+        client = EngineClient(url, timeout_s=2.0)
+        with pytest.raises(EngineUnavailableError):
+            await client.complete({})
+        assert not await client.healthy(1.0)
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [("unix:/run/e.sock", True), ("http://127.0.0.1:8000", True), ("http://gpu.example:8000/v1", False)],
+)
+async def test_is_local_tells_where_the_engine_is(url: str, local: bool) -> None:
+    """Images go there as BMP, or else as PNG."""
+    client = EngineClient(url, timeout_s=1.0)
+    assert client.is_local is local
+    await client.close()
+
+
+async def test_complete_over_a_unix_socket_reaches_the_engine(tmp_path: Path) -> None:
+    """As the engine listens by default."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response(completion("over the socket"))
+
+    engine = FakeEngine(answer=answer)
+    runner = web.AppRunner(engine.app())
+    await runner.setup()
+    await web.UnixSite(runner, str(tmp_path / "e.sock")).start()
+    client = EngineClient(f"unix:{tmp_path}/e.sock", timeout_s=2.0)
+    answered = await client.complete({})
+    assert answered.choices[0].message.content == "over the socket"
+    await client.close()
+    await runner.cleanup()

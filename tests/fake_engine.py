@@ -1,0 +1,94 @@
+"""A stand-in for vLLM's HTTP server, for faults that the real one doesn't show on demand.
+
+It never proves that captioning works: `e2e` does. What it answers is decided by the attributes of
+`FakeEngine`, which tests change while it runs.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+IMAGE_TOKEN = 7
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def completion(text: str | None, finish_reason: str = "stop") -> dict[str, Any]:
+    """A chat completion as vLLM sends it."""
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "fake",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": text},
+                "finish_reason": finish_reason,
+                "logprobs": None,
+            }
+        ],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105},
+    }
+
+
+@dataclass
+class FakeEngine:
+    """What the server does, and what it was asked."""
+
+    healthy: bool = True
+    sees: bool = True
+    text_of_tokens: str = "chat"
+    tokens: list[int] = field(default_factory=lambda: [1, *[IMAGE_TOKEN] * 64, 2])
+    answer: Answer | None = None
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    under_way: int = 0
+    most_under_way: int = 0
+    aborted: int = 0
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=2**26)
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/tokenize", self._tokenize)
+        app.router.add_post("/detokenize", self._detokenize)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        return app
+
+    async def start(self) -> TestServer:
+        server = TestServer(self.app())
+        await server.start_server()
+        return server
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.Response(status=200 if self.healthy else 503)
+
+    async def _models(self, request: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": "fake", "max_model_len": 4096}]})
+
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        return web.json_response({"count": len(self.tokens), "tokens": self.tokens})
+
+    async def _detokenize(self, request: web.Request) -> web.Response:
+        return web.json_response({"prompt": self.text_of_tokens})
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.asked.append(body)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            if self.answer is not None:
+                return await self.answer(request)
+            url = body["messages"][1]["content"][0]["image_url"]["url"] if self.sees else ""
+            digest = hashlib.sha256(url.encode()).hexdigest()[:8]
+            return web.json_response(completion(f" a picture {digest} \n"))
+        except asyncio.CancelledError:
+            self.aborted += 1
+            raise
+        finally:
+            self.under_way -= 1

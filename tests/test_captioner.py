@@ -1,0 +1,87 @@
+"""The one way to a caption, against a fake engine."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from adapter.captioner import Captioner
+from adapter.chat import CaptionRequest
+from adapter.config import Settings
+from adapter.engine.launcher import Engine
+from adapter.errors import EngineNotReadyError, FileMissingError
+from adapter.prompts import PromptBook
+from tests.fake_engine import FakeEngine, completion
+from tests.waiting import until
+
+MAX_IN_FLIGHT = 4
+
+
+@pytest.fixture
+async def ready(book: PromptBook) -> AsyncIterator[tuple[FakeEngine, Captioner]]:
+    fake = FakeEngine()
+    server = await fake.start()
+    settings = Settings(engine_url=str(server.make_url("")), max_in_flight=MAX_IN_FLIGHT)
+    engine = Engine(settings, book)
+    running = asyncio.create_task(engine.run())
+    captioner = Captioner(engine, settings)
+    await until(lambda: engine.ready)
+    fake.most_under_way = 0
+    yield fake, captioner
+    captioner.close()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await server.close()
+
+
+async def test_caption_of_a_path_and_of_its_bytes_is_the_same(
+    ready: tuple[FakeEngine, Captioner], book: PromptBook, picture: Path
+) -> None:
+    """The faces hand over one or the other."""
+    _, captioner = ready
+    by_path = await captioner.caption(CaptionRequest.build(str(picture), "Say.", book))
+    by_bytes = await captioner.caption(CaptionRequest.build(picture.read_bytes(), "Say.", book))
+    assert by_path.caption == by_bytes.caption
+    assert by_path.seconds > 0
+
+
+async def test_caption_of_many_keeps_to_the_limit_and_reaches_it(
+    ready: tuple[FakeEngine, Captioner], book: PromptBook, picture: Path
+) -> None:
+    """All at once, as many as `max_in_flight` at the engine."""
+    fake, captioner = ready
+    full = asyncio.Event()
+
+    async def answer_when_full(request: web.Request) -> web.StreamResponse:
+        if fake.under_way == MAX_IN_FLIGHT:
+            full.set()
+        await full.wait()
+        return web.json_response(completion("done"))
+
+    fake.answer = answer_when_full
+    request = CaptionRequest.build(str(picture), "Say.", book)
+    results = await asyncio.gather(*(captioner.caption(request) for _ in range(20)))
+    assert [result.caption.text for result in results] == ["done"] * 20
+    assert fake.most_under_way == MAX_IN_FLIGHT
+
+
+async def test_caption_that_fails_leaves_room_for_the_next(
+    ready: tuple[FakeEngine, Captioner], book: PromptBook, picture: Path
+) -> None:
+    """More failures than places."""
+    _, captioner = ready
+    for _ in range(MAX_IN_FLIGHT + 1):
+        with pytest.raises(FileMissingError):
+            await captioner.caption(CaptionRequest.build("/none.png", "Say.", book))
+    assert (await captioner.caption(CaptionRequest.build(str(picture), "Say.", book))).caption.text
+
+
+async def test_caption_without_an_engine_says_that_it_is_not_ready(book: PromptBook, picture: Path) -> None:
+    """At once."""
+    settings = Settings(engine_url="http://127.0.0.1:1")
+    captioner = Captioner(Engine(settings, book), settings)
+    with pytest.raises(EngineNotReadyError, match="Starting"):
+        await captioner.caption(CaptionRequest.build(str(picture), "Say.", book))
+    captioner.close()

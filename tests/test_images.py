@@ -1,0 +1,245 @@
+"""Files to pixels."""
+
+import io
+import os
+import socket
+from pathlib import Path
+from typing import Any, Literal
+
+import pybase64
+import pytest
+from PIL import Image
+
+from adapter.errors import (
+    CaptionError,
+    FileMissingError,
+    FileNotAllowedError,
+    ImageDamagedError,
+    ImageTooLargeError,
+    InvalidRequestError,
+    NotAnImageError,
+)
+from adapter.images import ImageLimits, decode, prepare, probe_image, read_file, to_data_url
+
+LIMITS = ImageLimits(max_bytes=10**7, max_pixels=2_000_000)
+LANCZOS = Image.Resampling.LANCZOS
+
+
+def gradient(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
+    """A picture in which every place differs."""
+    parts = [Image.linear_gradient("L"), Image.radial_gradient("L"), Image.linear_gradient("L").rotate(90)]
+    return Image.merge("RGB", parts).resize(size).convert(mode)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def single_colour(data: bytes) -> tuple[int, ...]:
+    """The colour of the prepared picture's middle."""
+    colour = prepare(data, LIMITS).getpixel((192, 192))
+    assert isinstance(colour, tuple)
+    return colour
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("size", [(384, 384), (500, 300), (17, 400), (1000, 999)])
+def test_prepare_of_plain_rgb_equals_the_reference_to_the_bit(
+    tmp_path: Path, kind: str, size: tuple[int, int]
+) -> None:
+    """The reference is Pillow's own LANCZOS on the opened file."""
+    path = tmp_path / "picture"
+    path.write_bytes(encoded(gradient(size), kind))
+    with Image.open(path) as reference:
+        expected = reference.resize((384, 384), LANCZOS)
+    prepared = prepare(path.read_bytes(), LIMITS)
+    assert prepared.mode == "RGB"
+    assert prepared.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_decode_with_exif_orientation_is_upright(orientation: int) -> None:
+    """All eight ways to hold a camera."""
+    upright = Image.new("RGB", (60, 40), "white")
+    upright.paste("red", (0, 0, 30, 20))
+    undo = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
+    stored = upright.transpose(undo) if undo is not None else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    decoded = decode(encoded(stored, "PNG", exif=exif), LIMITS)
+    assert decoded.tobytes() == upright.tobytes()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_prepare_lays_transparency_over_white(mode: str) -> None:
+    """Not over whatever colour lies under it."""
+    image = Image.new("RGBA", (20, 20), (0, 0, 0, 0)).convert(mode)
+    if mode == "P":
+        data = encoded(image, "PNG", transparency=image.getpixel((0, 0)))
+    else:
+        data = encoded(image, "PNG")
+    assert single_colour(data) == (255, 255, 255)
+
+
+def test_prepare_of_half_transparency_mixes_with_white() -> None:
+    """Half of red over white is pink."""
+    colour = single_colour(encoded(Image.new("RGBA", (9, 9), (255, 0, 0, 128)), "PNG"))
+    assert colour == pytest.approx((255, 127, 127), abs=1)
+
+
+def test_prepare_of_a_palette_converts_before_it_resizes() -> None:
+    """Between two palette entries lie their colours' mixtures, not other entries."""
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    image.putdata([0, 2])
+    expected = image.convert("RGB").resize((384, 384), LANCZOS)
+    assert prepare(encoded(image, "PNG"), LIMITS).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("value", [0, 257 * 100, 65535])
+def test_prepare_of_sixteen_bit_grey_scales_it(value: int) -> None:
+    """Pillow's own conversion would clip it to white."""
+    data = encoded(Image.new("I;16", (10, 10), value), "PNG")
+    assert single_colour(data) == (value // 257,) * 3
+
+
+def test_prepare_of_float_grey_scales_it() -> None:
+    """A TIFF of floats from 0 to 1."""
+    data = encoded(Image.new("F", (10, 10), 0.5), "TIFF")
+    assert single_colour(data) == pytest.approx((128, 128, 128), abs=1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "expected"),
+    [
+        ("L", 77, (77, 77, 77)),
+        ("1", 1, (255, 255, 255)),
+        ("CMYK", (0, 255, 255, 0), (255, 0, 0)),
+    ],
+)
+def test_prepare_of_other_modes_gives_their_colour(mode: str, value: Any, expected: tuple[int, ...]) -> None:
+    """Grey, black and white, and print colours."""
+    data = encoded(Image.new(mode, (10, 10), value), "TIFF")
+    assert single_colour(data) == expected
+
+
+def test_prepare_of_cmyk_jpeg_gives_its_colour() -> None:
+    """Adobe's inverted kind, as Pillow writes it."""
+    data = encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=95)
+    assert single_colour(data) == pytest.approx((255, 0, 0), abs=4)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_prepare_of_an_animation_takes_the_first_frame(kind: str) -> None:
+    """Later frames don't matter."""
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "green", "blue")]
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    assert single_colour(data) == pytest.approx((255, 0, 0), abs=3)
+
+
+PNG = encoded(gradient((200, 200)), "PNG")
+JPEG = encoded(gradient((200, 200)), "JPEG")
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", NotAnImageError),
+        (b"hello", NotAnImageError),
+        (SVG, NotAnImageError),
+        (b"%PDF-1.7", NotAnImageError),
+        (PNG[:20], NotAnImageError),
+        (PNG[: len(PNG) // 2], ImageDamagedError),
+        (JPEG[: len(JPEG) // 2], ImageDamagedError),
+        (PNG[:100] + b"\xff" * 50 + PNG[150:], ImageDamagedError),
+        (encoded(Image.new("1", (5000, 5000)), "PNG"), ImageTooLargeError),
+        (encoded(Image.new("1", (12000, 12000)), "PNG"), ImageTooLargeError),
+        (encoded(Image.new("1", (20000, 20000)), "PNG"), ImageTooLargeError),
+        (encoded(gradient((20, 20)), "ICO"), NotAnImageError),
+    ],
+)
+def test_prepare_of_what_is_no_good_image_says_which(data: bytes, expected: type[CaptionError]) -> None:
+    """Never the decoder's own text."""
+    with pytest.raises(expected) as caught:
+        prepare(data, LIMITS)
+    assert caught.value.status == 422
+    assert "PIL" not in caught.value.message
+    assert "BytesIO" not in caught.value.message
+
+
+def test_data_url_of_bmp_and_png_hold_the_same_pixels() -> None:
+    """Both are lossless."""
+    image = prepare(PNG, LIMITS)
+    kinds: tuple[Literal["bmp", "png"], ...] = ("bmp", "png")
+    for kind in kinds:
+        url = to_data_url(image, kind)
+        head, _, body = url.partition(",")
+        assert head == f"data:image/{kind};base64"
+        with Image.open(io.BytesIO(pybase64.b64decode(body))) as back:
+            assert back.convert("RGB").tobytes() == image.tobytes()
+
+
+def test_probe_image_has_both_colours() -> None:
+    """The square in the middle, the background at the border."""
+    image = probe_image("red", "white")
+    assert image.getpixel((192, 192)) == (255, 0, 0)
+    assert image.getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_read_file_gives_its_bytes(tmp_path: Path) -> None:
+    """All of them."""
+    path = tmp_path / "a name with spaces ü.png"
+    path.write_bytes(PNG)
+    assert read_file(str(path), LIMITS) == PNG
+
+
+@pytest.mark.parametrize("path", ["picture.png", "./a", "", "/tmp/\0.png"])
+def test_read_file_of_no_absolute_path_is_refused(path: str) -> None:
+    """Relative to what would be anyone's guess."""
+    with pytest.raises(InvalidRequestError, match="absolute path"):
+        read_file(path, LIMITS)
+
+
+def test_read_file_of_nothing_says_that_it_is_missing(tmp_path: Path) -> None:
+    """With the path that the client sent."""
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "none.png", tmp_path / "file" / "inside.png"):
+        with pytest.raises(FileMissingError, match="Image not found: "):
+            read_file(str(path), LIMITS)
+
+
+def test_read_file_of_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    """A FIFO has no writer, and a device no end."""
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path, tmp_path / "fifo", Path("/dev/zero")):
+        with pytest.raises(NotAnImageError, match="Not a regular file"):
+            read_file(str(path), LIMITS)
+
+
+def test_read_file_of_a_socket_is_refused(tmp_path: Path) -> None:
+    """It can't be opened."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        with pytest.raises(FileNotAllowedError):
+            read_file(str(tmp_path / "socket"), LIMITS)
+
+
+def test_read_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
+    """Without reading it."""
+    path = tmp_path / "large"
+    path.touch()
+    os.truncate(path, LIMITS.max_bytes + 1)
+    with pytest.raises(ImageTooLargeError, match="larger than 10000000 bytes"):
+        read_file(str(path), LIMITS)

@@ -1,0 +1,71 @@
+"""The whole service on a real socket, with a fake engine behind it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+
+from adapter.config import Settings
+from adapter.prompts import PromptBook
+from adapter.web.app import make_app
+from adapter.web.keys import ENGINE
+from tests.fake_engine import FakeEngine
+from tests.waiting import until
+
+
+@dataclass
+class Service:
+    """The running service: its engine, and a client of it."""
+
+    engine: FakeEngine
+    app: web.Application
+    server: TestServer
+    session: ClientSession
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        async with self.session.get(self.server.make_url(path)) as response:
+            return response.status, await response.json()
+
+    async def post(self, path: str, body: Any) -> tuple[int, Any]:
+        async with self.session.post(self.server.make_url(path), json=body) as response:
+            return response.status, await response.json()
+
+    async def post_raw(self, path: str, body: bytes) -> tuple[int, Any]:
+        async with self.session.post(self.server.make_url(path), data=body) as response:
+            return response.status, await response.json()
+
+    @property
+    def last_asked(self) -> dict[str, Any]:
+        return self.engine.asked[-1]
+
+
+@pytest.fixture
+async def starting(book: PromptBook) -> AsyncIterator[Service]:
+    """A service whose engine isn't healthy yet."""
+    engine = FakeEngine(healthy=False)
+    engine_server = await engine.start()
+    settings = Settings(
+        engine_url=str(engine_server.make_url("")),
+        engine_timeout_s=5,
+        max_file_bytes=10**6,
+        max_body_bytes=10**5,
+    )
+    app = make_app(settings, book)
+    server = TestServer(app)
+    await server.start_server()
+    async with ClientSession() as session:
+        yield Service(engine, app, server, session)
+    await server.close()
+    await engine_server.close()
+
+
+@pytest.fixture
+async def service(starting: Service) -> Service:
+    """A service that is ready."""
+    starting.engine.healthy = True
+    await until(lambda: starting.app[ENGINE].ready)
+    starting.engine.asked.clear()
+    return starting

@@ -1,0 +1,61 @@
+"""The application's life and its socket."""
+
+import socket
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+
+from adapter.config import Settings
+from adapter.errors import SettingsError
+from adapter.prompts import PromptBook
+from adapter.web.app import bind, count_gpus, make_app
+from adapter.web.keys import ENGINE
+from adapter.web.middleware import errors_to_json
+
+
+def test_bind_of_a_taken_port_says_so() -> None:
+    """Before an engine is started for nothing."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"can't listen on 127.0.0.1:{port}: Address already in use"):
+            bind(Settings(port=port))
+
+
+def test_bind_of_an_unknown_host_says_so() -> None:
+    """In one line too."""
+    with pytest.raises(SettingsError, match=r"can't listen on none\.invalid:5000"):
+        bind(Settings(host="none.invalid"))
+
+
+def test_bind_to_port_0_picks_one() -> None:
+    """For tests and for several services."""
+    with bind(Settings(port=0)) as listener:
+        assert listener.getsockname()[1] > 0
+
+
+async def test_count_gpus_without_visible_ones_is_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty CUDA_VISIBLE_DEVICES hides all."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert await count_gpus() == 0
+
+
+async def test_an_unexpected_failure_is_500_without_its_text() -> None:
+    """The log has it."""
+
+    async def fail(request: web.Request) -> web.StreamResponse:
+        raise RuntimeError("secret")
+
+    app = web.Application(middlewares=[errors_to_json])
+    app.router.add_get("/", fail)
+    async with TestServer(app) as server, ClientSession() as session, session.get(server.make_url("/")) as r:
+        assert r.status == 500
+        assert "secret" not in await r.text()
+
+
+async def test_make_app_has_one_engine(book: PromptBook) -> None:
+    """Not started before the application is."""
+    app = make_app(Settings(engine_url="http://127.0.0.1:1"), book)
+    assert not app[ENGINE].ready

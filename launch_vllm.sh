@@ -138,6 +138,12 @@ if [[ $device == cuda ]]; then
   ((tensor_parallel == 1)) || flags+=(--tensor-parallel-size "$tensor_parallel")
 elif [[ $model == "$DEMO_MODEL" ]]; then
   flags+=(--dtype float32)                                              # tiny: no slower than bf16, and rounding decides nothing
+  # vLLM's CPU default, a worker process with a thread pinned to each core, leaves no core to those that feed
+  # it, and the two processes wait for each other spinning: on 2 cores that halved the rate (bench/README.md).
+  flags+=(--distributed-executor-backend uni)
+  export VLLM_ENABLE_V1_MULTIPROCESSING=0
+  cores=$(nproc)
+  export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores > 1 ? cores - 1 : 1))}
 fi
 case $quantization in
   "" | none) ;;
@@ -154,6 +160,7 @@ flags+=(--served-model-name joycaption)                                 # one st
 flags+=(--allowed-media-domains none.invalid)                           # vLLM fetches image URLs otherwise
 flags+=(--disable-fastapi-docs --no-enable-log-requests --disable-uvicorn-access-log)
 export VLLM_MEDIA_URL_ALLOW_REDIRECTS=0 VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1
+export VLLM_HTTP_TIMEOUT_KEEP_ALIVE=3600                                # the service closes idle connections itself; 5 s would race with it
 export VLLM_CPU_KVCACHE_SPACE=${VLLM_CPU_KVCACHE_SPACE:-2}              # GB; unset, vLLM takes half of the memory
 export HF_HUB_DISABLE_TELEMETRY=1 TOKENIZERS_PARALLELISM=false
 

@@ -92,28 +92,34 @@ class EngineClient:
         return _parse(_Text, answer).prompt
 
     async def complete(self, arguments: Mapping[str, Any]) -> ChatCompletion:
-        """One chat completion. Raises what EngineError stands for, and InvalidRequestError when prompt
-        and answer together don't fit the model's context.
+        """One chat completion. Raises what EngineError stands for, and InvalidRequestError for a prompt
+        that doesn't fit the model's context. vLLM itself keeps `max_tokens` to what the prompt leaves.
         """
         return _parse(ChatCompletion, await self._ask("POST", "/v1/chat/completions", arguments))
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
         data = None if body is None else orjson.dumps(body)
-        headers = {"Content-Type": "application/json"} if data is not None else None
         try:
-            async with self._session.request(
-                method, self._base + path, data=data, headers=headers
-            ) as response:
-                answer = await response.read()
+            try:
+                status, answer = await self._send(method, path, data)
+            except (aiohttp.ServerDisconnectedError, ConnectionResetError):
+                # A server may close an idle connection in the moment that a request goes out on it.
+                # Captioning has no side effect, so the request is simply sent again.
+                status, answer = await self._send(method, path, data)
         except TimeoutError as error:
             raise EngineTimeoutError("The engine took too long") from error
         except aiohttp.ClientConnectionError as error:
             raise EngineUnavailableError("The engine can't be reached; try again soon") from error
         except aiohttp.ClientError as error:
             raise EngineError("The engine's answer broke off") from error
-        if response.status != 200:
-            raise _refusal(response.status, answer)
+        if status != 200:
+            raise _refusal(status, answer)
         return answer
+
+    async def _send(self, method: str, path: str, data: bytes | None) -> tuple[int, bytes]:
+        headers = {"Content-Type": "application/json"} if data is not None else None
+        async with self._session.request(method, self._base + path, data=data, headers=headers) as response:
+            return response.status, await response.read()
 
 
 class _Text(BaseModel):
@@ -134,10 +140,7 @@ def _refusal(status: int, answer: bytes) -> Exception:
     if status in (429, 503):
         error = EngineBusyError("The engine has too much to do; try again soon")
     elif status < 500 and any(hint in text for hint in CONTEXT_EXCEEDED):
-        error = InvalidRequestError(
-            "prompt and max_new_tokens together exceed the model's context: lower max_new_tokens",
-            "max_new_tokens",
-        )
+        error = InvalidRequestError("The prompt is longer than the model's context: shorten it", "prompt")
     elif status < 500:
         error = EngineRefusedError("The engine refused the request")
     else:

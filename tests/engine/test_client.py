@@ -96,6 +96,27 @@ async def test_complete_when_the_engine_hangs_up_is_unavailable(
         await client.complete({})
 
 
+async def test_complete_on_a_connection_that_was_just_closed_is_sent_again(
+    fake: tuple[FakeEngine, EngineClient],
+) -> None:
+    """As uvicorn closes connections that were idle for a while."""
+    hang_ups = 0
+
+    async def hang_up_once(request: web.Request) -> web.StreamResponse:
+        nonlocal hang_ups
+        hang_ups += 1
+        if hang_ups == 1:
+            assert request.transport is not None
+            request.transport.close()
+        return web.json_response(completion("second try"))
+
+    engine, client = fake
+    engine.answer = hang_up_once
+    answer = await client.complete({})
+    assert answer.choices[0].message.content == "second try"
+    assert hang_ups == 2
+
+
 async def test_complete_when_the_engine_is_too_slow_times_out(fake: tuple[FakeEngine, EngineClient]) -> None:
     """After the client's timeout, and the engine hears of it."""
 

@@ -62,10 +62,30 @@ class Settings(BaseSettings):
     ] = 600.0
     engine_stop_s: Annotated[
         float, Field(gt=0, description="Time for the engine to end by itself, in seconds.")
-    ] = 10.0
+    ] = 5.0
     max_in_flight: Annotated[int, Field(ge=1, le=4096, description="Requests at the engine at one time.")] = (
         256
     )
+    max_queue: Annotated[
+        int, Field(ge=0, description="Images that may wait beyond those; more are refused.")
+    ] = 10_000
+    drain_s: Annotated[
+        float,
+        Field(ge=0, description="Time for requests in flight to finish when the service ends, in seconds."),
+    ] = 5.0
+    plain_answer_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="An answer that takes longer than this, in seconds, is begun with white space, "
+            "so that clients don't give up.",
+        ),
+    ] = 30.0
+    keep_alive_s: Annotated[float, Field(gt=0, description="Seconds between two such spaces.")] = 15.0
+    allowed_roots: Annotated[
+        str | None,
+        Field(description="Folders that images may be read from, separated by colons. Default: any."),
+    ] = None
     max_file_bytes: Annotated[int, Field(ge=1, description="Largest image file, in bytes.")] = 64 * 2**20
     max_image_pixels: Annotated[int, Field(ge=1, description="Largest image, in pixels.")] = 75_000_000
     max_body_bytes: Annotated[int, Field(ge=1, description="Largest request body, in bytes.")] = 16 * 2**20
@@ -99,6 +119,21 @@ class Settings(BaseSettings):
         ):
             return url.rstrip("/")
         raise ValueError("must be http://HOST:PORT, https://HOST:PORT or unix:/PATH")
+
+    @field_validator("allowed_roots")
+    @classmethod
+    def _are_folders(cls, folders: str | None) -> str | None:
+        for folder in (folders or "").split(os.pathsep):
+            if folder and not (os.path.isabs(folder) and os.path.isdir(folder)):
+                raise ValueError(f"{folder} is no absolute path of a folder")
+        return folders
+
+    @property
+    def roots(self) -> tuple[str, ...] | None:
+        """`allowed_roots` one by one, None for any."""
+        if self.allowed_roots is None:
+            return None
+        return tuple(folder for folder in self.allowed_roots.split(os.pathsep) if folder)
 
     @classmethod
     def load(cls, flags: Mapping[str, Any] | None = None) -> "Settings":

@@ -16,6 +16,7 @@ CaptionError                    everything below; `status` is HTTP's, `retryable
         EngineUnavailableError  there is no engine to ask at the moment                  503, retry
             EngineNotReadyError it is installing, loading or failing its self-check      503, retry
             EngineBusyError     too much waits already                                   503, retry
+            StoppingError       the service is on its way down                           503, retry
         EngineTimeoutError      it took longer than allowed                              504
 
 A message is one line that is safe to show to a client: it says what to do, holds no path that the
@@ -114,6 +115,13 @@ class EngineBusyError(EngineUnavailableError):
     """Too much waits already."""
 
     retry_after_s = 2
+
+
+class StoppingError(EngineUnavailableError):
+    """The service is on its way down."""
+
+    def __init__(self) -> None:
+        super().__init__("The service is shutting down")
 
 
 class EngineTimeoutError(EngineError):

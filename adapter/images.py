@@ -46,20 +46,33 @@ TOO_MANY_PIXELS = (Image.DecompressionBombError, Image.DecompressionBombWarning,
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What is refused: files over `max_bytes`, images over `max_pixels`."""
+    """What is refused: files over `max_bytes`, images over `max_pixels`, paths outside of `roots`.
+
+    `roots` None: any path may be read.
+    """
 
     max_bytes: int
     max_pixels: int
+    roots: tuple[str, ...] | None = None
+
+    def allow(self, path: str) -> bool:
+        """Whether `path`, its links followed, lies in one of the roots."""
+        if self.roots is None:
+            return True
+        real = os.path.realpath(path)
+        return any(os.path.commonpath([real, root]) == root for root in map(os.path.realpath, self.roots))
 
 
 def read_file(path: str, limits: ImageLimits) -> bytes:
     """The bytes of the regular file at the absolute `path`.
 
-    Raises InvalidRequestError for a relative path, FileMissingError, FileNotAllowedError when it may
-    not be read, NotAnImageError when it is no regular file, ImageTooLargeError.
+    Raises InvalidRequestError for a relative path, FileNotAllowedError when it may not be read,
+    FileMissingError, NotAnImageError when it is no regular file, ImageTooLargeError.
     """
     if not os.path.isabs(path) or "\0" in path:
         raise InvalidRequestError("image_path must be an absolute path", "image_path")
+    if not limits.allow(path):
+        raise FileNotAllowedError(f"Outside of the folders that may be read: {path}")
     try:
         # Non-blocking, so that opening a FIFO doesn't wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -11,7 +11,13 @@ from adapter.captioner import Captioner
 from adapter.chat import CaptionRequest
 from adapter.config import Settings
 from adapter.engine.launcher import Engine
-from adapter.errors import EngineNotReadyError, FileMissingError
+from adapter.errors import (
+    EngineBusyError,
+    EngineNotReadyError,
+    FileMissingError,
+    InvalidRequestError,
+    StoppingError,
+)
 from adapter.prompts import PromptBook
 from tests.fake_engine import FakeEngine, completion
 from tests.waiting import until
@@ -23,14 +29,14 @@ MAX_IN_FLIGHT = 4
 async def ready(book: PromptBook) -> AsyncIterator[tuple[FakeEngine, Captioner]]:
     fake = FakeEngine()
     server = await fake.start()
-    settings = Settings(engine_url=str(server.make_url("")), max_in_flight=MAX_IN_FLIGHT)
+    settings = Settings(engine_url=str(server.make_url("")), max_in_flight=MAX_IN_FLIGHT, max_queue=6)
     engine = Engine(settings, book)
     running = asyncio.create_task(engine.run())
     captioner = Captioner(engine, settings)
     await until(lambda: engine.ready)
     fake.most_under_way = 0
     yield fake, captioner
-    captioner.close()
+    await captioner.drain(0)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await server.close()
@@ -78,10 +84,62 @@ async def test_caption_that_fails_leaves_room_for_the_next(
     assert (await captioner.caption(CaptionRequest.build(str(picture), "Say.", book))).caption.text
 
 
+async def test_admit_beyond_the_queue_is_refused_until_there_is_room(
+    ready: tuple[FakeEngine, Captioner],
+) -> None:
+    """Ten places: more than that at one time never, and now only while others wait."""
+    _, captioner = ready
+    with captioner.admit(7):
+        with pytest.raises(EngineBusyError, match="7 images wait already"), captioner.admit(4):
+            pass
+        with captioner.admit(3):
+            pass
+    with captioner.admit(10):
+        pass
+    with pytest.raises(InvalidRequestError, match="at most 10 at one time"), captioner.admit(11):
+        pass
+
+
+async def test_drain_finishes_what_it_can_and_gives_up_the_rest(
+    ready: tuple[FakeEngine, Captioner], book: PromptBook, picture: Path
+) -> None:
+    """Nobody is left without an answer."""
+    fake, captioner = ready
+    go_on = asyncio.Event()
+
+    async def first_answers(request: web.Request) -> web.StreamResponse:
+        if len(fake.asked) == 3:
+            await go_on.wait()
+            return web.json_response(completion("done"))
+        await asyncio.Event().wait()
+        return web.Response()
+
+    fake.answer = first_answers
+    fake.asked = fake.asked[:2]
+    request = CaptionRequest.build(str(picture), "Say.", book)
+    first = asyncio.create_task(captioner.caption(request))
+    await until(lambda: len(fake.asked) == 3)
+    others = [asyncio.create_task(captioner.caption(request)) for _ in range(MAX_IN_FLIGHT + 2)]
+    await until(lambda: fake.under_way == MAX_IN_FLIGHT)
+    draining = asyncio.create_task(captioner.drain(1.0))
+    await asyncio.sleep(0)  # drain runs up to its first wait
+    with pytest.raises(StoppingError), captioner.admit(1):
+        pass
+    go_on.set()
+    await draining
+    assert (await first).caption.text == "done"
+    for other in others:
+        with pytest.raises(StoppingError):
+            await other
+    await until(lambda: fake.under_way == 0)
+
+
 async def test_caption_without_an_engine_says_that_it_is_not_ready(book: PromptBook, picture: Path) -> None:
     """At once."""
     settings = Settings(engine_url="http://127.0.0.1:1")
     captioner = Captioner(Engine(settings, book), settings)
+    with pytest.raises(EngineNotReadyError, match="Starting"), captioner.admit(1):
+        pass
     with pytest.raises(EngineNotReadyError, match="Starting"):
         await captioner.caption(CaptionRequest.build(str(picture), "Say.", book))
-    captioner.close()
+    await captioner.drain(0)

@@ -243,3 +243,25 @@ def test_read_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     os.truncate(path, LIMITS.max_bytes + 1)
     with pytest.raises(ImageTooLargeError, match="larger than 10000000 bytes"):
         read_file(str(path), LIMITS)
+
+
+def test_read_file_outside_of_the_roots_is_403(tmp_path: Path, picture: Path) -> None:
+    """Whether it exists or not, through `..` and links, and with a root's name as a mere beginning."""
+    inside, beside = tmp_path / "root", tmp_path / "root-not"
+    inside.mkdir()
+    beside.mkdir()
+    picture.rename(inside / "in.png")
+    (beside / "out.png").write_bytes((inside / "in.png").read_bytes())
+    (inside / "link.png").symlink_to(beside / "out.png")
+    limits = ImageLimits(10**6, 10**6, (str(inside),))
+    assert read_file(str(inside / "in.png"), limits)
+    for path in (
+        beside / "out.png",
+        beside / "none.png",
+        inside / "link.png",
+        inside / ".." / "root-not" / "out.png",
+    ):
+        with pytest.raises(FileNotAllowedError) as caught:
+            read_file(str(path), limits)
+        assert caught.value.status == 403
+        assert caught.value.message == f"Outside of the folders that may be read: {path}"

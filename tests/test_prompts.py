@@ -1,6 +1,7 @@
 """styles.json, and the prompts that come of it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,85 +9,150 @@ import pytest
 
 from adapter.config import PROJECT_DIR
 from adapter.errors import InvalidRequestError, SettingsError, UnknownStyleError
-from adapter.prompts import LENGTH_WORDS, PromptBook
+from adapter.prompts import PromptBook
 
 OPTION = "If there is a person/character in the image you must refer to them as {name}."
 
-# Written out here, so that they hold styles.json to the model's own prompts and not to itself.
-TYPE_PROMPTS = [
-    ("Descriptive", "any", "Write a detailed description for this image."),
-    ("Descriptive", "50", "Write a detailed description for this image in 50 words or less."),
-    ("Descriptive", "long", "Write a long detailed description for this image."),
-    ("Descriptive (Casual)", "any", "Write a descriptive caption for this image in a casual tone."),
-    (
-        "Descriptive (Casual)",
-        "20",
-        "Write a descriptive caption for this image in a casual tone within 20 words.",
+NAMED = "If there is a person/character in the image you must refer to them as Ada."
+REST = (
+    "Begin with the main subject and medium. Mention pivotal elements—people, objects, scenery—using confident, "
+    "definite language. Focus on concrete details like color, shape, texture, and spatial relationships. Show "
+    "how elements interact. Omit mood and speculative wording. If text is present, quote it exactly. Note any "
+    "watermarks, signatures, or compression artifacts. Never mention what's absent, resolution, or unobservable "
+    "details. Vary your sentence structure and keep the description concise, without starting with “This image "
+    "is…” or similar phrasing."
+)
+DANBOORU = (
+    "Generate only comma-separated Danbooru tags (lowercase_underscores). Strict order: `artist:`, `copyright:`, "
+    "`character:`, `meta:`, then general tags. Include counts (1girl), appearance, clothing, accessories, pose, "
+    "expression, actions, background. Use precise Danbooru syntax. No extra text."
+)
+E621 = (
+    "in alphabetical order for this image. Start with the artist, copyright, character, species, meta, and lore "
+    "tags (if any), prefixed by 'artist:', 'copyright:', 'character:', 'species:', 'meta:', and 'lore:'. Then "
+    "all the general tags."
+)
+RULE34 = (
+    "in alphabetical order for this image. Start with the artist, copyright, character, and meta tags (if any), "
+    "prefixed by 'artist:', 'copyright:', 'character:', and 'meta:'. Then all the general tags."
+)
+CRITIC = (
+    "Analyze this image like an art critic would with information about its composition, style, symbolism, the "
+    "use of color, light, any artistic movement it might belong to, etc."
+)
+SD = "stable diffusion prompt that is indistinguishable from a real stable diffusion prompt."
+LISTING = "caption for this image as though it were a product listing."
+POST = "caption for this image as if it were being used for a social media post."
+
+# The model's own prompts, written out here so that they hold styles.json to them and not to itself:
+# for any length, for W words, for a length word L.
+TYPE_PROMPTS = {
+    "Descriptive": (
+        "Write a detailed description for this image.",
+        "Write a detailed description for this image in W words or less.",
+        "Write a L detailed description for this image.",
     ),
-    ("Descriptive (Casual)", "short", "Write a short descriptive caption for this image in a casual tone."),
-    (
-        "Stable Diffusion Prompt",
-        "any",
-        "Output a stable diffusion prompt that is indistinguishable from a real stable diffusion prompt.",
+    "Descriptive (Casual)": (
+        "Write a descriptive caption for this image in a casual tone.",
+        "Write a descriptive caption for this image in a casual tone within W words.",
+        "Write a L descriptive caption for this image in a casual tone.",
     ),
-    (
-        "Stable Diffusion Prompt",
-        "30",
-        "Output a stable diffusion prompt that is indistinguishable from a real stable diffusion prompt. "
-        "30 words or less.",
+    "Straightforward": (
+        f"Write a straightforward caption for this image. {REST}",
+        f"Write a straightforward caption for this image within W words. {REST}",
+        f"Write a L straightforward caption for this image. {REST}",
     ),
-    (
-        "Stable Diffusion Prompt",
-        "very short",
-        "Output a very short stable diffusion prompt that is indistinguishable from a real stable diffusion "
-        "prompt.",
+    "Stable Diffusion Prompt": (f"Output a {SD}", f"Output a {SD} W words or less.", f"Output a L {SD}"),
+    "MidJourney": (
+        "Write a MidJourney prompt for this image.",
+        "Write a MidJourney prompt for this image within W words.",
+        "Write a L MidJourney prompt for this image.",
     ),
-    ("MidJourney", "any", "Write a MidJourney prompt for this image."),
-    ("MidJourney", "10", "Write a MidJourney prompt for this image within 10 words."),
-    ("MidJourney", "very long", "Write a very long MidJourney prompt for this image."),
-    ("Booru-like tag list", "any", "Write a list of Booru-like tags for this image."),
-    ("Booru-like tag list", "15", "Write a list of Booru-like tags for this image within 15 words."),
-    ("Booru-like tag list", "long", "Write a long list of Booru-like tags for this image."),
-    (
-        "Product Listing",
-        "any",
-        "Write a caption for this image as though it were a product listing.",
+    "Danbooru tag list": (DANBOORU, f"{DANBOORU} W words or less.", f"{DANBOORU} L length."),
+    "e621 tag list": (
+        f"Write a comma-separated list of e621 tags {E621}",
+        f"Write a comma-separated list of e621 tags {E621} Keep it under W words.",
+        f"Write a L comma-separated list of e621 tags {E621}",
     ),
-    (
-        "Product Listing",
-        "40",
-        "Write a caption for this image as though it were a product listing. Keep it under 40 words.",
+    "Rule34 tag list": (
+        f"Write a comma-separated list of rule34 tags {RULE34}",
+        f"Write a comma-separated list of rule34 tags {RULE34} Keep it under W words.",
+        f"Write a L comma-separated list of rule34 tags {RULE34}",
     ),
-    (
-        "Product Listing",
-        "medium-length",
-        "Write a medium-length caption for this image as though it were a product listing.",
+    "Booru-like tag list": (
+        "Write a list of Booru-like tags for this image.",
+        "Write a list of Booru-like tags for this image within W words.",
+        "Write a L list of Booru-like tags for this image.",
     ),
-    (
-        "Social Media Post",
-        "any",
-        "Write a caption for this image as if it were being used for a social media post.",
+    "Art Critic": (CRITIC, f"{CRITIC} Keep it within W words.", f"{CRITIC} Keep it L."),
+    "Product Listing": (
+        f"Write a {LISTING}",
+        f"Write a {LISTING} Keep it under W words.",
+        f"Write a L {LISTING}",
     ),
-    (
-        "Social Media Post",
-        "25",
-        "Write a caption for this image as if it were being used for a social media post. Limit the caption "
-        "to 25 words.",
+    "Social Media Post": (
+        f"Write a {POST}",
+        f"Write a {POST} Limit the caption to W words.",
+        f"Write a L {POST}",
     ),
-    (
-        "Social Media Post",
-        "short",
-        "Write a short caption for this image as if it were being used for a social media post.",
-    ),
-]
+}
 
 
-@pytest.mark.parametrize(("caption_type", "length", "expected"), TYPE_PROMPTS)
+def as_length(pattern: str, mark: str, length: str) -> str:
+    """`pattern` with the one word `mark` replaced."""
+    before, after = re.split(rf"\b{mark}\b", pattern)
+    return before + length + after
+
+
+def expected_prompts() -> list[tuple[str, str, str]]:
+    """Each caption type at any length, at each length word, and at a count."""
+    return [
+        case
+        for name, (whatever, words, word) in TYPE_PROMPTS.items()
+        for case in (
+            (name, "any", whatever),
+            (name, "50", as_length(words, "W", "50")),
+            *(
+                (name, length, as_length(word, "L", length))
+                for length in ("very short", "short", "medium-length", "long", "very long")
+            ),
+        )
+    ]
+
+
+@pytest.mark.parametrize(("caption_type", "length", "expected"), expected_prompts())
 def test_build_of_a_caption_type_gives_the_models_own_words(
     book: PromptBook, caption_type: str, length: str, expected: str
 ) -> None:
-    """Each column of the model's table of prompts."""
+    """Alone, and with an option and a name."""
     assert book.build(caption_type=caption_type, caption_length=length) == expected
+    with_option = book.build(
+        caption_type=caption_type, caption_length=length, extra_options=[OPTION], name="Ada"
+    )
+    assert with_option == f"{expected} {NAMED}"
+
+
+def test_the_book_has_just_these_types(book: PromptBook) -> None:
+    """Twelve."""
+    assert list(book.caption_types) == list(TYPE_PROMPTS)
+    assert len(TYPE_PROMPTS) == 12
+
+
+@pytest.mark.parametrize(
+    ("style", "expected"),
+    [
+        ("descriptive", "Write a descriptive caption for this image in a formal tone."),
+        ("casual", "Write a descriptive caption for this image in a casual tone."),
+        ("detailed", "Write a long detailed description for this image."),
+        ("straightforward", TYPE_PROMPTS["Straightforward"][0]),
+        ("stable_diffusion", TYPE_PROMPTS["Stable Diffusion Prompt"][0]),
+        ("booru", DANBOORU),
+    ],
+)
+def test_build_of_a_style_gives_its_prompt(book: PromptBook, style: str, expected: str) -> None:
+    """Whatever the length that is sent along."""
+    assert book.build(style=style, caption_length="long") == expected
+    assert book.style_prompts[style] == expected
 
 
 def test_build_with_option_and_name_appends_it_by_one_space(book: PromptBook) -> None:
@@ -142,13 +208,6 @@ def test_build_with_a_wrong_length_is_refused(book: PromptBook, length: str) -> 
     with pytest.raises(InvalidRequestError) as caught:
         book.build(caption_type="Descriptive", caption_length=length)
     assert caught.value.field == "caption_length"
-
-
-@pytest.mark.parametrize("length", LENGTH_WORDS)
-def test_build_with_each_length_word_names_it(book: PromptBook, length: str) -> None:
-    """Every type says the word."""
-    for name in book.caption_types:
-        assert f" {length}" in book.build(caption_type=name, caption_length=length)
 
 
 @pytest.mark.parametrize(

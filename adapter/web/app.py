@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
@@ -14,8 +15,9 @@ from adapter.engine.launcher import LAUNCH_SCRIPT, Engine
 from adapter.errors import SettingsError
 from adapter.prompts import PromptBook
 from adapter.web import legacy
-from adapter.web.keys import BOOK, CAPTIONER, ENGINE, GPU_COUNT
+from adapter.web.keys import BOOK, CAPTIONER, ENGINE, GPU_COUNT, PATIENCE, STOP
 from adapter.web.middleware import errors_to_json
+from adapter.web.patience import Patience
 
 SHUTDOWN_TIMEOUT_S = 2.0
 BACKLOG = 1024  # connections that wait to be accepted; a client may send a whole folder at once
@@ -24,16 +26,28 @@ LIST_GPUS_TIMEOUT_S = 10.0
 log = logging.getLogger("adapter.web")
 
 
-def make_app(settings: Settings, book: PromptBook) -> web.Application:
-    """The application. Its engine starts and ends with it."""
+def make_app(settings: Settings, book: PromptBook, stop: Callable[[], None] | None = None) -> web.Application:
+    """The application. Its engine starts and ends with it; `stop` is what `/shutdown` calls."""
     app = web.Application(middlewares=[errors_to_json], client_max_size=settings.max_body_bytes)
     app[BOOK] = book
     app[GPU_COUNT] = 0
     app[ENGINE] = Engine(settings, book)
     app[CAPTIONER] = Captioner(app[ENGINE], settings)
+    app[PATIENCE] = Patience(settings.plain_answer_s, settings.keep_alive_s)
+    app[STOP] = stop or stop_this_process
     app.add_routes(legacy.routes)
     app.cleanup_ctx.append(_run_engine)
+
+    async def drain(app: web.Application) -> None:
+        await app[CAPTIONER].drain(settings.drain_s)
+
+    app.on_shutdown.append(drain)
     return app
+
+
+def stop_this_process() -> None:
+    """The way that SIGTERM goes: no new connections, requests under way are drained, the engine ends."""
+    signal.raise_signal(signal.SIGTERM)
 
 
 async def _run_engine(app: web.Application) -> AsyncIterator[None]:
@@ -43,7 +57,6 @@ async def _run_engine(app: web.Application) -> AsyncIterator[None]:
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
-    app[CAPTIONER].close()
 
 
 async def count_gpus() -> int:

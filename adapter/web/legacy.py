@@ -3,18 +3,23 @@
 The legacy words (`max_new_tokens`, `do_sample`, `joycaption_types`) are used here and nowhere else.
 """
 
-from typing import Annotated, Any
+import asyncio
+import time
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from adapter.captioner import Captioner
+from adapter.captioner import Captioner, TimedCaption
 from adapter.chat import CaptionRequest, SamplingParameters
 from adapter.engine.launcher import Engine
-from adapter.errors import InvalidRequestError
+from adapter.errors import CaptionError, InvalidRequestError
 from adapter.prompts import DEFAULT_LENGTH, DEFAULT_STYLE, PromptBook
-from adapter.web.keys import BOOK, CAPTIONER, ENGINE, GPU_COUNT
+from adapter.web.keys import BOOK, CAPTIONER, ENGINE, GPU_COUNT, PATIENCE, STOP
+from adapter.web.middleware import error_body, json_response
+
+Body = TypeVar("Body", bound="CaptionOptions")
 
 routes = web.RouteTableDef()
 
@@ -80,6 +85,12 @@ class CaptionBody(CaptionOptions):
     image_path: Annotated[str, Field(min_length=1)]
 
 
+class BatchBody(CaptionOptions):
+    """The body of `POST /batch_caption`."""
+
+    image_paths: list[str]
+
+
 @routes.get("/health")
 async def health(request: web.Request) -> web.Response:
     engine = request.app[ENGINE]
@@ -114,26 +125,78 @@ async def prompts(request: web.Request) -> web.Response:
 
 
 @routes.post("/caption")
-async def caption(request: web.Request) -> web.Response:
+async def caption(request: web.Request) -> web.StreamResponse:
     book = request.app[BOOK]
     captioner: Captioner = request.app[CAPTIONER]
     body = await read_body(request, CaptionBody)
     prompt = body.build_prompt(book)
-    result = await captioner.caption(CaptionRequest.build(body.image_path, prompt, book, body.sampling(book)))
-    return json_response(
-        {
+
+    async def work() -> dict[str, Any]:
+        result = await captioner.caption(
+            CaptionRequest.build(body.image_path, prompt, book, body.sampling(book))
+        )
+        return result_body(body.image_path, result) | {"prompt_used": prompt}
+
+    with captioner.admit(1):
+        return await request.app[PATIENCE].answer(request, work())
+
+
+@routes.post("/batch_caption")
+async def batch_caption(request: web.Request) -> web.StreamResponse:
+    """All images in flight at once; each has a result of its own, in the order of `image_paths`."""
+    started = time.monotonic()
+    book = request.app[BOOK]
+    captioner: Captioner = request.app[CAPTIONER]
+    body = await read_body(request, BatchBody)
+    prompt = body.build_prompt(book)
+    sampling = body.sampling(book)
+
+    async def one(path: str) -> dict[str, Any]:
+        try:
+            result = await captioner.caption(CaptionRequest.build(path, prompt, book, sampling))
+        except CaptionError as error:
+            return {"image_path": path} | error_body(error.message)
+        return result_body(path, result)
+
+    async def work() -> dict[str, Any]:
+        results = await asyncio.gather(*map(one, body.image_paths))
+        successful = sum(result["success"] for result in results)
+        return {
             "success": True,
-            "caption": result.caption.text,
+            "results": results,
+            "total_images": len(results),
+            "successful_captions": successful,
+            "failed_captions": len(results) - successful,
+            "total_time": round(time.monotonic() - started, 3),
             "prompt_used": prompt,
-            "generation_time": round(result.seconds, 3),
-            "image_path": body.image_path,
-            "finish_reason": result.caption.finish_reason,
-            "completion_tokens": result.caption.completion_tokens,
         }
+
+    with captioner.admit(len(body.image_paths)):
+        return await request.app[PATIENCE].answer(request, work())
+
+
+@routes.post("/shutdown")
+async def shutdown(request: web.Request) -> web.Response:
+    """The UI's stop button: answers, then the service and its engine end."""
+    request.app[STOP]()
+    return json_response(
+        {"status": "shutting_down", "message": "The service and its engine are shutting down"}
     )
 
 
-async def read_body(request: web.Request, kind: type[CaptionBody]) -> CaptionBody:
+def result_body(path: str, result: TimedCaption) -> dict[str, Any]:
+    """One image's success, as `/caption` and each entry of a batch have it."""
+    return {
+        "image_path": path,
+        "success": True,
+        "caption": result.caption.text,
+        "generation_time": round(result.seconds, 3),
+        "finish_reason": result.caption.finish_reason,
+        "completion_tokens": result.caption.completion_tokens,
+    }
+
+
+async def read_body(request: web.Request, kind: type[Body]) -> Body:
     """The request's JSON object as `kind`. Raises InvalidRequestError naming the field at fault."""
     try:
         fields = orjson.loads(await request.read())
@@ -144,12 +207,12 @@ async def read_body(request: web.Request, kind: type[CaptionBody]) -> CaptionBod
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = str(first["loc"][0]) if first["loc"] else None
-        if first["type"] == "missing" or (field == "image_path" and not fields.get(field)):
-            raise InvalidRequestError(f"{field} is required", field) from error
-        raise InvalidRequestError(f"{field}: {first['msg']}", field) from error
+        raise _first_mistake(error) from error
 
 
-def json_response(body: dict[str, Any], status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+def _first_mistake(error: ValidationError) -> InvalidRequestError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing" or (field == "image_path" and first["type"] == "string_too_short"):
+        return InvalidRequestError(f"{field} is required", field)
+    return InvalidRequestError(f"{field}: {first['msg']}", field)

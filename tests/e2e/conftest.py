@@ -1,5 +1,6 @@
 """The real service, started as a user starts it, once for all tests; and transformers beside it."""
 
+import contextlib
 import json
 import os
 import re
@@ -93,12 +94,19 @@ class RunningService:
                     found.append(int(folder.name))
         return found
 
-    def wait_until_gone(self) -> None:
-        deadline = time.monotonic() + STOP_LIMIT_S
-        self.process.wait(STOP_LIMIT_S)
+    def wait_until_gone(self, limit_s: float = STOP_LIMIT_S) -> None:
+        deadline = time.monotonic() + limit_s
+        self.process.wait(limit_s)
         while left := self.descendants():
             assert time.monotonic() < deadline, f"orphans: {left}"
             time.sleep(POLL_S)
+
+    def kill(self) -> None:
+        """Leaves nothing behind, whatever went wrong."""
+        for process in self.descendants():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self.process.wait()
 
     def _ask(self, request: urllib.request.Request) -> tuple[int, dict[str, Any]]:
         try:
@@ -113,16 +121,23 @@ def start(folder: Path, **environment: str) -> RunningService:
     """The README's command on a free port, without this machine's settings but for where to install."""
     ours = {environment_name(name) for name in Settings.model_fields} - {"CAPTION_VENV_DIR"}
     inherited = {name: value for name, value in os.environ.items() if name not in ours}
+    environment = inherited | {"CAPTION_PORT": "0", "CUDA_VISIBLE_DEVICES": ""} | environment
+    return start_command(folder, [str(PROJECT_DIR / "start_service.sh")], environment)
+
+
+def start_command(folder: Path, command: list[str], environment: dict[str, str]) -> RunningService:
+    """`command` in `folder`, detached, when it listens; its output goes to a file there."""
     mark = uuid.uuid4().hex
     log = folder / "service.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [PROJECT_DIR / "start_service.sh"],
+            command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=inherited | {"CAPTION_PORT": "0", "CUDA_VISIBLE_DEVICES": "", MARK: mark} | environment,
+            env=environment | {MARK: mark},
+            start_new_session=True,
         )
     service = RunningService(process, log, mark)
     service.wait_for_log("listening on ")
@@ -141,8 +156,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
         try:
             running.wait_until_gone()
         finally:
-            for process in running.descendants():
-                os.kill(process, signal.SIGKILL)
+            running.kill()
     assert running.process.returncode == 0, running.log.read_text()[-2000:]
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,15 @@ from tests.e2e.conftest import RunningService, start
 
 
 @pytest.fixture
-def loading(tmp_path: Path) -> RunningService:
+def loading(tmp_path: Path) -> Iterator[RunningService]:
     """A service whose engine is on its way up."""
     service = start(tmp_path)
-    service.wait_for_log("launch: engine starts")
-    assert len(service.descendants()) >= 3  # the service, the engine, the guard
-    return service
+    try:
+        service.wait_for_log("launch: engine starts")
+        assert len(service.descendants()) >= 3  # the service, the engine, the guard
+        yield service
+    finally:
+        service.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

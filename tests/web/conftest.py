@@ -15,15 +15,20 @@ from adapter.web.keys import ENGINE
 from tests.fake_engine import FakeEngine
 from tests.waiting import until
 
+PLAIN_ANSWER_S = 1.0
+KEEP_ALIVE_S = 0.2
+
 
 @dataclass
 class Service:
     """The running service: its engine, and a client of it."""
 
     engine: FakeEngine
+    engine_server: TestServer
     app: web.Application
     server: TestServer
     session: ClientSession
+    stopped: list[bool]
 
     async def get(self, path: str) -> tuple[int, Any]:
         async with self.session.get(self.server.make_url(path)) as response:
@@ -43,21 +48,30 @@ class Service:
 
 
 @pytest.fixture
-async def starting(book: PromptBook) -> AsyncIterator[Service]:
-    """A service whose engine isn't healthy yet."""
+async def starting(book: PromptBook, request: pytest.FixtureRequest) -> AsyncIterator[Service]:
+    """A service whose engine isn't healthy yet; a parameter is more settings."""
     engine = FakeEngine(healthy=False)
     engine_server = await engine.start()
-    settings = Settings(
-        engine_url=str(engine_server.make_url("")),
-        engine_timeout_s=5,
-        max_file_bytes=10**6,
-        max_body_bytes=10**5,
+    settings = Settings.load(
+        {
+            "engine_url": str(engine_server.make_url("")),
+            "engine_timeout_s": 20,
+            "max_file_bytes": 10**6,
+            "max_body_bytes": 10**5,
+            "max_in_flight": 40,
+            "max_queue": 60,
+            "drain_s": 0.5,
+            "plain_answer_s": PLAIN_ANSWER_S,
+            "keep_alive_s": KEEP_ALIVE_S,
+        }
+        | getattr(request, "param", {})
     )
-    app = make_app(settings, book)
+    stopped: list[bool] = []
+    app = make_app(settings, book, stop=lambda: stopped.append(True))
     server = TestServer(app)
     await server.start_server()
     async with ClientSession() as session:
-        yield Service(engine, app, server, session)
+        yield Service(engine, engine_server, app, server, session, stopped)
     await server.close()
     await engine_server.close()
 

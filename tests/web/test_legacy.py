@@ -210,7 +210,7 @@ async def test_caption_of_no_json_object_is_400(service: Service, body: bytes, e
         ({"caption_length": "endless"}, ""),
         ({"caption_length": True}, "caption_length: "),
         ({"extra_options": "one"}, "extra_options: "),
-        ({"extra_options": [1]}, "extra_options: "),
+        ({"extra_options": [1]}, "extra_options.0: "),
         ({"name_input": {}}, "name_input: "),
         ({"style": "nope"}, "Unknown prompt style: nope"),
         ({"max_new_tokens": 0}, "max_new_tokens: "),
@@ -288,6 +288,7 @@ async def test_caption_when_the_engine_fails_is_a_gateway_error(
     assert "secret" not in body["error"]
 
 
+@pytest.mark.parametrize("starting", [{"engine_timeout_s": 0.5}], indirect=True)
 async def test_caption_when_the_engine_is_too_slow_is_504(service: Service, picture: Path) -> None:
     """After `engine_timeout_s`."""
 
@@ -315,6 +316,147 @@ async def test_caption_of_a_client_that_left_is_aborted(service: Service, pictur
     request.cancel()
     await asyncio.gather(request, return_exceptions=True)
     await until(lambda: service.engine.aborted == 1)
+
+
+def pictures(folder: Path, count: int) -> list[str]:
+    """Paths of pictures that all differ."""
+    paths = [folder / f"{number}.png" for number in range(count)]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (8, 8), (number, 255 - number, 7)).save(path)
+    return [str(path) for path in paths]
+
+
+async def test_batch_has_all_images_in_flight_and_results_in_order(service: Service, tmp_path: Path) -> None:
+    """The engine sees them together, answers in any order, and each gets its own caption."""
+    paths = pictures(tmp_path, 20)
+    alone = [(await service.post("/caption", {"image_path": path}))[1]["caption"] for path in paths]
+    full = asyncio.Event()
+
+    async def when_all_are_there(request: web.Request) -> web.StreamResponse:
+        if service.engine.under_way == len(paths):
+            full.set()
+        await full.wait()
+        body = await request.json()
+        await asyncio.sleep(0.01 * (hash(str(body)) % 5))  # answers come in any order
+        service.engine.answer = None
+        return await service.engine._complete(request)
+
+    service.engine.answer = when_all_are_there
+    status, body = await service.post("/batch_caption", {"image_paths": paths})
+    assert status == 200
+    assert [result["image_path"] for result in body["results"]] == paths
+    assert [result["caption"] for result in body["results"]] == alone
+    assert len(set(alone)) == len(paths)
+    assert all(result["success"] and result["generation_time"] > 0 for result in body["results"])
+    counts = (body["total_images"], body["successful_captions"], body["failed_captions"])
+    assert counts == (20, 20, 0)
+    assert body["success"] is True
+    assert body["total_time"] >= max(result["generation_time"] for result in body["results"]) - 0.1
+    assert body["prompt_used"].startswith("Write a descriptive")
+
+
+async def test_batch_with_bad_images_captions_the_good_ones(service: Service, tmp_path: Path) -> None:
+    """Each failure has its own text, in its own place."""
+    good = pictures(tmp_path, 2)
+    (tmp_path / "text.png").write_text("hello")
+    paths = [good[0], "/none.png", str(tmp_path / "text.png"), "relative.png", good[1], good[0]]
+    _, body = await service.post("/batch_caption", {"image_paths": paths})
+    errors = [result.get("error", "") for result in body["results"]]
+    assert [result["success"] for result in body["results"]] == [True, False, False, False, True, True]
+    assert errors[1] == "Image not found: /none.png"
+    assert errors[2].startswith("Not an image")
+    assert "absolute path" in errors[3]
+    assert (body["successful_captions"], body["failed_captions"]) == (3, 3)
+    assert body["results"][0]["caption"] == body["results"][5]["caption"]
+
+
+async def test_batch_of_nothing_is_a_success(service: Service) -> None:
+    """With no results."""
+    status, body = await service.post("/batch_caption", {"image_paths": []})
+    assert status == 200
+    assert (body["success"], body["results"], body["total_images"]) == (True, [], 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({}, "image_paths is required"),
+        ({"image_paths": None}, "image_paths is required"),
+        ({"image_paths": "/a.png"}, "image_paths: "),
+        ({"image_paths": {"0": "/a.png"}}, "image_paths: "),
+        ({"image_paths": ["/a.png", 7]}, "image_paths.1: "),
+        ({"image_paths": ["/a.png"], "style": "nope"}, "Unknown prompt style"),
+        ({"image_paths": ["/a.png"], "top_p": 2}, "top_p: "),
+        ({"image_paths": ["/a.png"] * 101}, "image_paths: at most 100"),
+    ],
+)
+async def test_batch_with_a_wrong_field_is_400(service: Service, fields: dict[str, Any], error: str) -> None:
+    """As a whole, and the engine hears nothing of it."""
+    status, body = await service.post("/batch_caption", fields)
+    assert status == 400
+    assert body["error"].startswith(error)
+    assert service.engine.asked == []
+
+
+async def test_batch_beyond_the_queue_is_503_with_retry_after(service: Service, tmp_path: Path) -> None:
+    """While another one waits."""
+    paths = pictures(tmp_path, 60)
+    go_on = asyncio.Event()
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await go_on.wait()
+        return web.json_response(completion("done"))
+
+    service.engine.answer = wait
+    first = asyncio.create_task(service.post("/batch_caption", {"image_paths": paths}))
+    await until(lambda: service.engine.under_way == 40)
+    url = service.server.make_url("/batch_caption")
+    async with service.session.post(url, json={"image_paths": paths}) as refused:
+        assert refused.status == 503
+        assert int(refused.headers["Retry-After"]) > 0
+        assert "60 images wait already" in (await refused.json())["error"]
+    go_on.set()
+    _, body = await first
+    assert body["successful_captions"] == 60
+
+
+async def test_batch_of_a_client_that_left_is_aborted(service: Service, tmp_path: Path) -> None:
+    """All of its images."""
+    paths = pictures(tmp_path, 30)
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    service.engine.answer = wait
+    request = asyncio.create_task(service.post("/batch_caption", {"image_paths": paths}))
+    await until(lambda: service.engine.under_way == 30)
+    request.cancel()
+    await asyncio.gather(request, return_exceptions=True)
+    await until(lambda: service.engine.aborted == 30)
+
+
+async def test_shutdown_answers_and_stops_once(service: Service) -> None:
+    """That the process and its engine end is shown in `e2e`."""
+    status, body = await service.post("/shutdown", {})
+    assert (status, body["status"]) == (200, "shutting_down")
+    assert body["message"]
+    assert service.stopped == [True]
+
+
+async def test_requests_under_way_when_the_service_ends_are_answered(service: Service, picture: Path) -> None:
+    """With an error, when they can't be finished in time."""
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    service.engine.answer = wait
+    request = asyncio.create_task(service.post("/caption", {"image_path": str(picture)}))
+    await until(lambda: service.engine.under_way == 1)
+    await service.app.shutdown()
+    status, body = await request
+    assert (status, body["error"]) == (503, "The service is shutting down")
 
 
 async def test_a_body_beyond_the_limit_is_413(service: Service) -> None:

@@ -1,0 +1,81 @@
+"""How much faster is one batch than the same images one by one? `python bench/batch.py [--url URL]`.
+
+Against a service that runs already: draws unlike pictures, captions them by `/caption` one after the other
+and by one `/batch_caption`, greedily, and prints the ratio of the two, each the median of some runs after a
+warm-up. What is asked is what AI-Toolkit's UI asks unless told otherwise: a long description.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from demo.scenes import Scene, draw
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", default="http://127.0.0.1:5000")
+    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--caption-type", default="Descriptive")
+    parser.add_argument("--runs", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = draw_pictures(Path(folder), arguments.images)
+        fields = {"caption_type": arguments.caption_type, "do_sample": False}
+
+        def one_by_one() -> list[str]:
+            return [
+                post(arguments.url, "/caption", {"image_path": path, **fields})["caption"] for path in paths
+            ]
+
+        def batch() -> list[str]:
+            answer = post(arguments.url, "/batch_caption", {"image_paths": paths, **fields})
+            return [result["caption"] for result in answer["results"]]
+
+        batch()  # warm-up
+        singles_s, singles = median(one_by_one, arguments.runs)
+        batch_s, batched = median(batch, arguments.runs)
+    same = sum(a == b for a, b in zip(singles, batched, strict=True))
+    print(f"one by one  {singles_s:7.2f} s  {len(paths) / singles_s:7.1f} images/s")
+    print(f"one batch   {batch_s:7.2f} s  {len(paths) / batch_s:7.1f} images/s")
+    print(f"ratio       {singles_s / batch_s:7.2f}    same captions: {same} of {len(paths)}")
+
+
+def draw_pictures(folder: Path, count: int) -> list[str]:
+    rng = random.Random(64)
+    paths = [folder / f"{number}.png" for number in range(count)]
+    for path in paths:
+        draw(Scene.random(rng), rng, (512, 512)).save(path)
+    return [str(path) for path in paths]
+
+
+def post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url + path, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request) as response:
+        answer: dict[str, Any] = json.loads(response.read())
+    return answer
+
+
+def median(work: Callable[[], list[str]], runs: int) -> tuple[float, list[str]]:
+    """The seconds that `work` takes, and its result."""
+    seconds = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        result = work()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds), result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Long answers: begun in time, kept alive, and still JSON."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import BaseTestServer, TestServer
+
+from adapter.config import PROJECT_DIR
+from adapter.errors import EngineError, ImageDamagedError
+from adapter.web.middleware import errors_to_json
+from adapter.web.patience import Patience
+from tests.fake_engine import completion
+from tests.waiting import until
+from tests.web.conftest import Service
+
+
+class Answers:
+    """An application whose one answer comes when told, and what became of it."""
+
+    def __init__(self, patience: Patience) -> None:
+        self.go_on = asyncio.Event()
+        self.error: Exception | None = None
+        self.cancelled = False
+        self._patience = patience
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        return await self._patience.answer(request, self._work())
+
+    async def _work(self) -> dict[str, Any]:
+        try:
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        if self.error is not None:
+            raise self.error
+        return {"success": True}
+
+
+@pytest.fixture
+async def slow() -> AsyncIterator[tuple[Answers, BaseTestServer]]:
+    answers = Answers(Patience(plain_s=0.2, space_s=0.05))
+    app = web.Application(middlewares=[errors_to_json])
+    app.router.add_get("/", answers.handle)
+    async with TestServer(app) as server:
+        yield answers, server
+
+
+async def test_answer_in_time_is_plain(slow: tuple[Answers, BaseTestServer]) -> None:
+    """With its length."""
+    answers, server = slow
+    answers.go_on.set()
+    async with ClientSession() as session, session.get(server.make_url("/")) as response:
+        assert response.headers["Content-Length"] == str(len(await response.read()))
+        assert response.content_type == "application/json"
+
+
+async def test_error_in_time_has_its_status(slow: tuple[Answers, BaseTestServer]) -> None:
+    """As if there were no patience."""
+    answers, server = slow
+    answers.go_on.set()
+    answers.error = ImageDamagedError("damaged")
+    async with ClientSession() as session, session.get(server.make_url("/")) as response:
+        assert response.status == 422
+        assert (await response.json())["error"] == "damaged"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (None, {"success": True}),
+        (EngineError("The engine failed"), {"success": False, "error": "The engine failed"}),
+        (
+            RuntimeError("secret"),
+            {"success": False, "error": "Internal error; the service's log has the details"},
+        ),
+    ],
+)
+async def test_late_answer_is_white_space_and_then_json(
+    slow: tuple[Answers, BaseTestServer], error: Exception | None, expected: dict[str, Any]
+) -> None:
+    """200 and chunked, whatever comes."""
+    answers, server = slow
+    answers.error = error
+    async with ClientSession() as session, session.get(server.make_url("/")) as response:
+        assert response.status == 200
+        assert response.headers["Transfer-Encoding"] == "chunked"
+        assert [await response.content.read(1) for _ in range(4)] == [b" "] * 4
+        answers.go_on.set()
+        rest = await response.read()
+        assert json.loads(rest) == expected
+        assert rest.strip() == json.dumps(expected, separators=(",", ":")).encode()
+
+
+async def test_late_answer_to_a_client_that_left_is_cancelled(slow: tuple[Answers, BaseTestServer]) -> None:
+    """Its work ends."""
+    answers, server = slow
+    async with ClientSession() as session:
+        response = await session.get(server.make_url("/"))
+        await response.content.read(1)
+        response.close()
+    await until(lambda: answers.cancelled)
+
+
+COMPLETIONS = "/v1/chat/completions"
+NODE_FETCH = """
+await fetch("data:,").catch(() => {});
+const Agent = globalThis[Symbol.for("undici.globalDispatcher.1")].constructor;
+const dispatcher = new Agent({ headersTimeout: 2000, bodyTimeout: 2000 });
+const [url, image_path] = process.argv.slice(1);
+try {
+  const response = await fetch(url, {
+    method: "POST", dispatcher,
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ image_path }),
+  });
+  console.log(JSON.stringify({ status: response.status, body: await response.json() }));
+} catch (error) {
+  console.log(JSON.stringify({ error: error.cause?.code ?? String(error) }));
+}
+"""
+
+
+@pytest.mark.parametrize("patient", [True, False])
+async def test_nodes_fetch_survives_a_long_answer(service: Service, picture: Path, patient: bool) -> None:
+    """Its timeouts of 300 s scaled to 2 s, ours of 30 and 15 s as much, and an answer after 7 s.
+
+    Without patience the same request fails, or the test would show nothing.
+    """
+
+    async def late(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(7 if patient else 4.5)
+        return web.json_response(completion("late"))
+
+    service.engine.answer = late
+    patiently, plainly = service.server.make_url("/caption"), service.engine_server.make_url(COMPLETIONS)
+    process = await asyncio.create_subprocess_exec(
+        "node", "--input-type=module", "-e", NODE_FETCH,
+        str(patiently if patient else plainly), str(picture),
+        stdout=subprocess.PIPE, cwd=PROJECT_DIR,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    answer = json.loads(output)
+    if patient:
+        assert answer["status"] == 200
+        assert answer["body"]["caption"] == "late"
+    else:
+        assert answer == {"error": "UND_ERR_HEADERS_TIMEOUT"}

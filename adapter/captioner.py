@@ -11,7 +11,7 @@ from adapter.chat import Caption, CaptionRequest, to_arguments, to_caption
 from adapter.config import Settings
 from adapter.engine.launcher import Engine
 from adapter.errors import EngineBusyError, InvalidRequestError, StoppingError
-from adapter.images import ImageLimits, prepare, read_file, to_data_url
+from adapter.images import ImageLimits, open_image, prepare, read_file, to_data_url
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,14 @@ class Captioner:
         finally:
             self._admitted -= images
 
+    async def inspect(self, image: str | bytes) -> None:
+        """Where `image` would have to wait for its turn: raises at once what its file and header tell.
+
+        Where it wouldn't, `caption` is as quick to say so.
+        """
+        if self._in_flight.locked():
+            await asyncio.get_running_loop().run_in_executor(self._workers, self._open, image)
+
     async def caption(self, request: CaptionRequest) -> TimedCaption:
         """The caption of one admitted image. Raises the image, file and engine errors of `errors`."""
         work = asyncio.create_task(self._caption(request))
@@ -88,6 +96,11 @@ class Captioner:
             caption = to_caption(await client.complete(arguments))
         return TimedCaption(caption, time.monotonic() - started)
 
-    def _prepare(self, source: str | bytes, engine_is_local: bool) -> str:
-        data = source if isinstance(source, bytes) else read_file(source, self._limits)
-        return to_data_url(prepare(data, self._limits), "bmp" if engine_is_local else "png")
+    def _prepare(self, image: str | bytes, engine_is_local: bool) -> str:
+        return to_data_url(prepare(self._read(image), self._limits), "bmp" if engine_is_local else "png")
+
+    def _open(self, image: str | bytes) -> None:
+        open_image(self._read(image), self._limits).close()
+
+    def _read(self, image: str | bytes) -> bytes:
+        return image if isinstance(image, bytes) else read_file(image, self._limits)

@@ -97,11 +97,10 @@ def read_file(path: str, limits: ImageLimits) -> bytes:
     return data
 
 
-def decode(data: bytes, limits: ImageLimits) -> Image.Image:
-    """The picture in `data` as RGB uint8, at its own size, upright, over white.
+def open_image(data: bytes, limits: ImageLimits) -> Image.Image:
+    """The picture in `data`, known by its header alone: cheap, and its pixels may still be damaged.
 
-    Of an animation the first frame. A plain RGB file comes out as Pillow reads it. Raises
-    NotAnImageError, ImageDamagedError, ImageTooLargeError.
+    Raises NotAnImageError, ImageTooLargeError.
     """
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -109,9 +108,19 @@ def decode(data: bytes, limits: ImageLimits) -> Image.Image:
         raise _too_many_pixels(limits) from error
     except DECODE_ERRORS as error:
         raise NotAnImageError(f"Not an image in one of the formats {', '.join(FORMATS)}") from error
-    with image:
-        if image.width * image.height > limits.max_pixels:
-            raise _too_many_pixels(limits)
+    if image.width * image.height > limits.max_pixels:
+        image.close()
+        raise _too_many_pixels(limits)
+    return image
+
+
+def decode(data: bytes, limits: ImageLimits) -> Image.Image:
+    """The picture in `data` as RGB uint8, at its own size, upright, over white.
+
+    Of an animation the first frame. A plain RGB file comes out as Pillow reads it. Raises
+    NotAnImageError, ImageDamagedError, ImageTooLargeError.
+    """
+    with open_image(data, limits) as image:
         try:
             image.load()
             return _to_rgb(ImageOps.exif_transpose(_to_eight_bits(image)))

@@ -1,5 +1,8 @@
 """Fixtures that all kinds of tests share."""
 
+import os
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,3 +24,16 @@ def picture(tmp_path: Path) -> Path:
     path = tmp_path / "picture.png"
     Image.new("RGB", (64, 48), (200, 30, 40)).save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def engine_python() -> Path:
+    """The Python that launch_vllm.sh runs vLLM with on a CPU."""
+    printed = subprocess.run(
+        [PROJECT_DIR / "launch_vllm.sh", "--print-command"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )
+    return Path(shlex.split(printed.stdout)[0])

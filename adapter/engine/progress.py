@@ -14,7 +14,7 @@ Status = Literal["idle", "downloading", "loading", "ready", "error"]
 # Where each stage begins, of 1.0. An installed and downloaded model starts at LOADING.
 INSTALLING, DOWNLOADING, LOADING, WARMING_UP, READY = 0.0, 0.2, 0.6, 0.95, 1.0
 PACKAGES_HALFWAY = 80  # a first install collects about 180 packages
-INSTALL_LINE = re.compile(r"^(?:Collecting|Downloading|Installing collected packages:) ?(\S*)")
+INSTALL_LINE = re.compile(r"^(?:Collecting|Installing collected packages:) ([\w.-]+)")
 SHARDS_LINE = re.compile(r"Loading safetensors checkpoint shards:.*?(\d+)/(\d+)")
 GRAPHS_LINE = re.compile(r"Capturing CUDA graphs?.*?(\d+)/(\d+)")
 # What vLLM 0.32 logs on its way, in order: the line, how far LOADING then is, and what to say.
@@ -92,7 +92,7 @@ class ProgressReader:
         elif found := INSTALL_LINE.match(line):
             self._packages += 1
             share = self._packages / (self._packages + PACKAGES_HALFWAY)
-            message = f"Installing the engine: {found.group(1) or 'packages'}"
+            message = f"Installing the engine: {found.group(1)}"
             self._advance("loading", message, INSTALLING + share * (DOWNLOADING - INSTALLING))
         elif found := SHARDS_LINE.search(line):
             self._read_span("Loading the weights", found, SHARDS_SPAN)

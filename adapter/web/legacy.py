@@ -132,6 +132,8 @@ async def caption(request: web.Request) -> web.StreamResponse:
     prompt = body.build_prompt(book)
 
     async def work() -> dict[str, Any]:
+        # What can be refused is refused before the answer may have to be begun.
+        await captioner.inspect(body.image_path)
         result = await captioner.caption(
             CaptionRequest.build(body.image_path, prompt, book, body.sampling(book))
         )

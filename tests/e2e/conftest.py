@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import time
@@ -160,16 +159,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     assert running.process.returncode == 0, running.log.read_text()[-2000:]
 
 
-def reference(folder: Path, questions: list[dict[str, str]], *, captions: bool) -> list[dict[str, Any]]:
+def reference(
+    python: Path, folder: Path, questions: list[dict[str, str]], *, captions: bool
+) -> list[dict[str, Any]]:
     """What transformers makes of each question's prompt and image: `ids`, and `caption` if asked for."""
-    printed = subprocess.run(
-        [PROJECT_DIR / "launch_vllm.sh", "--print-command"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-    )
-    python = shlex.split(printed.stdout)[0]
     asked, answered = folder / "questions.json", folder / "answers.json"
     asked.write_text(json.dumps(questions))
     script = PROJECT_DIR / "tests/e2e/reference.py"

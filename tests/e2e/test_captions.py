@@ -75,7 +75,7 @@ def test_an_unknown_prompt_gives_the_formal_sentence(service: RunningService) ->
 
 
 async def test_tokens_of_50_prompts_are_the_processors(
-    service: RunningService, book: PromptBook, tmp_path: Path
+    service: RunningService, book: PromptBook, engine_python: Path, tmp_path: Path
 ) -> None:
     """The ids that the running engine makes, image tokens expanded, equal transformers' own."""
     sampler = PromptSampler(book, random.Random(5))
@@ -83,7 +83,7 @@ async def test_tokens_of_50_prompts_are_the_processors(
     prompts += ["", "  spaced  ", "日本語のキャプション", "a\n\nb", "{{ bos_token }} {% raw %}", "<image>\nx"]
     probe_image("red", "white").save(tmp_path / "probe.png")
     questions = [{"prompt": prompt, "image": str(tmp_path / "probe.png")} for prompt in prompts]
-    expected = reference(tmp_path, questions, captions=False)
+    expected = reference(engine_python, tmp_path, questions, captions=False)
     url = to_data_url(probe_image("red", "white"))
     client = EngineClient(service.engine_url, timeout_s=60)
     for prompt, answer in zip(prompts, expected, strict=True):
@@ -105,7 +105,7 @@ async def test_tokens_are_the_same_with_text_before_or_after_the_image(
 
 
 def test_captions_of_30_images_are_the_reference_pipelines(
-    service: RunningService, book: PromptBook, tmp_path: Path
+    service: RunningService, book: PromptBook, engine_python: Path, tmp_path: Path
 ) -> None:
     """Greedy, float32 at both ends, so that only other pixels or tokens could make a difference.
 
@@ -121,7 +121,7 @@ def test_captions_of_30_images_are_the_reference_pipelines(
         path = tmp_path / f"{number}.{rng.choice(['png', 'jpg', 'webp', 'bmp', 'tiff'])}"
         image.save(path)
         questions.append({"prompt": book.build(style=rng.choice(FORMS)), "image": str(path)})
-    expected = reference(tmp_path, questions, captions=True)
+    expected = reference(engine_python, tmp_path, questions, captions=True)
     for question, answer in zip(questions, expected, strict=True):
         said = service.caption(Path(question["image"]), prompt=question["prompt"], max_new_tokens=100)
         assert said == answer["caption"], question

@@ -420,6 +420,26 @@ async def test_batch_beyond_the_queue_is_503_with_retry_after(service: Service, 
     assert body["successful_captions"] == 60
 
 
+async def test_caption_that_would_wait_is_refused_at_once_for_its_file(
+    service: Service, tmp_path: Path
+) -> None:
+    """With its own status, though the engine is full for longer than an answer stays plain."""
+    (tmp_path / "text.png").write_text("hello")
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    service.engine.answer = wait
+    batch = asyncio.create_task(service.post("/batch_caption", {"image_paths": pictures(tmp_path, 50)}))
+    await until(lambda: service.engine.under_way == 40)
+    for path, expected in (("/none.png", 404), (str(tmp_path / "text.png"), 422)):
+        status, body = await service.post("/caption", {"image_path": path})
+        assert (status, body["success"]) == (expected, False)
+    batch.cancel()
+    await asyncio.gather(batch, return_exceptions=True)
+
+
 async def test_batch_of_a_client_that_left_is_aborted(service: Service, tmp_path: Path) -> None:
     """All of its images."""
     paths = pictures(tmp_path, 30)

@@ -189,10 +189,10 @@ async def shutdown(request: web.Request) -> web.Response:
 def result_body(path: str, result: TimedCaption) -> dict[str, Any]:
     """One image's success, as `/caption` and each entry of a batch have it."""
     return {
-        "image_path": path,
         "success": True,
         "caption": result.caption.text,
         "generation_time": round(result.seconds, 3),
+        "image_path": path,
         "finish_reason": result.caption.finish_reason,
         "completion_tokens": result.caption.completion_tokens,
     }

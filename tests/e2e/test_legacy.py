@@ -1,13 +1,11 @@
 """The legacy contract where only the real engine can prove it."""
 
+import asyncio
 import http.client
 import json
-import time
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
-import pytest
 
 from adapter.chat import messages
 from adapter.engine.client import EngineClient
@@ -97,34 +95,27 @@ def test_a_prompt_beyond_the_context_is_400(service: RunningService) -> None:
     assert body["error"] == "The prompt is longer than the model's context: shorten it"
 
 
-@pytest.mark.parametrize("path", ["/caption", "/batch_caption"])
-async def test_a_gone_clients_work_is_aborted_within_a_second(
-    service: RunningService, tmp_path: Path, path: str
-) -> None:
-    """By the engine's own count of what runs and waits."""
-    socket_path = urlsplit(service.engine_url).path
+async def test_a_gone_clients_work_is_aborted(service: RunningService) -> None:
+    """By the engine's own count: it falls idle with most of a large batch unfinished."""
     connection = http.client.HTTPConnection(urlsplit(service.url).netloc)
-    rambling = {"temperature": 2.0, "max_new_tokens": 2048, "prompt": "zq xv"}
-    body = {"image_path": IMAGES[0], "image_paths": IMAGES * 40} | rambling
-    connector = aiohttp.UnixConnector(socket_path)
+    body = {"image_paths": IMAGES * 50, "style": "detailed"}
+    connector = aiohttp.UnixConnector(urlsplit(service.engine_url).path)
     async with aiohttp.ClientSession(connector=connector) as session:
 
-        async def under_way() -> float:
+        async def count(*names: str) -> float:
             async with session.get("http://engine/metrics") as response:
                 lines = (await response.text()).splitlines()
-            names = ("vllm:num_requests_running", "vllm:num_requests_waiting{")
             return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(names))
 
-        for _ in range(20):  # a caption may be short by chance
-            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-            deadline = time.monotonic() + 2
-            while not (busy := await under_way()) and time.monotonic() < deadline:
+        async def under_way() -> float:
+            return await count("vllm:num_requests_running{", "vllm:num_requests_waiting{")
+
+        finished_before = await count("vllm:request_success_total{")
+        connection.request("POST", "/batch_caption", json.dumps(body), {"Content-Type": "application/json"})
+        async with asyncio.timeout(60):
+            while not await under_way():
                 pass
-            if busy:
-                break
             connection.close()
-        assert busy, "the engine was never seen at work"
-        connection.close()
-        left_at = time.monotonic()
-        while await under_way():
-            assert time.monotonic() - left_at < 1.0
+            while await under_way():
+                pass
+        assert await count("vllm:request_success_total{") - finished_before < len(body["image_paths"]) / 2

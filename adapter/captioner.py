@@ -3,15 +3,22 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from openai.types.chat import ChatCompletion
 
 from adapter.chat import Caption, CaptionRequest, to_arguments, to_caption
 from adapter.config import Settings
+from adapter.engine.client import Chunk, EngineClient
 from adapter.engine.launcher import Engine
-from adapter.errors import EngineBusyError, InvalidRequestError, StoppingError
-from adapter.images import ImageLimits, open_image, prepare, read_file, to_data_url
+from adapter.errors import EngineBusyError, StoppingError
+from adapter.images import open_image, prepare, to_data_url
+from adapter.sources import ImageLimits, ImageSource
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -23,15 +30,21 @@ class TimedCaption:
 
 
 class Captioner:
-    """Captions images on one engine. To be drained when done with."""
+    """Captions images on one engine. To be drained when done with.
+
+    `capacity` is how many images can be admitted at one time.
+    """
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
         self._limits = ImageLimits(settings.max_file_bytes, settings.max_image_pixels, settings.roots)
         self._in_flight = asyncio.Semaphore(settings.max_in_flight)
-        self._capacity = settings.max_in_flight + settings.max_queue
+        self.capacity = settings.max_in_flight + settings.max_queue
         self._admitted = 0
-        self._work: set[asyncio.Task[TimedCaption]] = set()
+        self._work: set[asyncio.Task[Any]] = set()
+        self._given_up: set[asyncio.Task[Any]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._stopping = False
         self._workers = ThreadPoolExecutor(settings.prepare_workers, "prepare")
 
@@ -39,15 +52,12 @@ class Captioner:
     def admit(self, images: int) -> Iterator[None]:
         """Room for `images` captions while the context lasts.
 
-        Raises EngineNotReadyError, StoppingError, EngineBusyError when too many wait already, and
-        InvalidRequestError for more than there is ever room for.
+        Raises EngineNotReadyError, StoppingError, and EngineBusyError when too many wait already.
         """
         _ = self._engine.client
         if self._stopping:
             raise StoppingError
-        if images > self._capacity:
-            raise InvalidRequestError(f"image_paths: at most {self._capacity} at one time", "image_paths")
-        if self._admitted + images > self._capacity:
+        if self._admitted + images > self.capacity:
             raise EngineBusyError(f"{self._admitted} images wait already; try again soon")
         self._admitted += images
         try:
@@ -55,52 +65,81 @@ class Captioner:
         finally:
             self._admitted -= images
 
-    async def inspect(self, image: str | bytes) -> None:
+    async def inspect(self, image: ImageSource) -> None:
         """Where `image` would have to wait for its turn: raises at once what its file and header tell.
 
         Where it wouldn't, `caption` is as quick to say so.
         """
         if self._in_flight.locked():
-            await asyncio.get_running_loop().run_in_executor(self._workers, self._open, image)
+            await self._in_worker(self._open, image)
 
     async def caption(self, request: CaptionRequest) -> TimedCaption:
         """The caption of one admitted image. Raises the image, file and engine errors of `errors`."""
-        work = asyncio.create_task(self._caption(request))
-        self._work.add(work)
-        work.add_done_callback(self._work.discard)
-        try:
-            return await work
-        except asyncio.CancelledError:
-            if self._stopping and work.cancelled():
-                raise StoppingError from None
-            raise
+        started = time.monotonic()
+        caption = to_caption(await self.complete(request), request.trigger)
+        return TimedCaption(caption, time.monotonic() - started)
+
+    async def complete(self, request: CaptionRequest) -> ChatCompletion:
+        """The engine's whole answer to an admitted request. Raises as `caption`."""
+        async with self._turn() as client:
+            return await client.complete(await self._arguments(request, client))
+
+    @contextlib.asynccontextmanager
+    async def stream(self, request: CaptionRequest) -> AsyncIterator[AsyncIterator[list[Chunk]]]:
+        """The engine's answer to an admitted request as it is written, see `EngineClient.stream`."""
+        async with (
+            self._turn() as client,
+            client.stream(await self._arguments(request, client)) as chunks,
+        ):
+            yield chunks
 
     async def drain(self, limit_s: float) -> None:
         """Refuses new images, waits up to `limit_s` for those under way, and gives up the rest."""
         self._stopping = True
-        if self._work:
-            _, left = await asyncio.wait(self._work, timeout=limit_s)
-            for work in left:
-                work.cancel()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), limit_s)
+        for task in self._work:
+            self._given_up.add(task)
+            task.cancel()
         # Waits for no thread: what is still being decoded is of no use any more.
         self._workers.shutdown(wait=False, cancel_futures=True)
 
-    async def _caption(self, request: CaptionRequest) -> TimedCaption:
-        started = time.monotonic()
-        async with self._in_flight:
-            client = self._engine.client
-            image_url = await asyncio.get_running_loop().run_in_executor(
-                self._workers, self._prepare, request.image, client.is_local
-            )
-            arguments = to_arguments(request, image_url, self._engine.model)
-            caption = to_caption(await client.complete(arguments))
-        return TimedCaption(caption, time.monotonic() - started)
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[EngineClient]:
+        """The engine's client, while this task is among those that may use it.
 
-    def _prepare(self, image: str | bytes, engine_is_local: bool) -> str:
-        return to_data_url(prepare(self._read(image), self._limits), "bmp" if engine_is_local else "png")
+        A task that is given up by `drain` gets StoppingError instead of its cancellation.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        self._work.add(task)
+        self._idle.clear()
+        try:
+            async with self._in_flight:
+                yield self._engine.client
+        except asyncio.CancelledError:
+            if task not in self._given_up:
+                raise
+            task.uncancel()
+            raise StoppingError from None
+        finally:
+            self._given_up.discard(task)
+            self._work.discard(task)
+            if not self._work:
+                self._idle.set()
 
-    def _open(self, image: str | bytes) -> None:
-        open_image(self._read(image), self._limits).close()
+    async def _arguments(self, request: CaptionRequest, client: EngineClient) -> dict[str, Any]:
+        image_url = None
+        if request.image is not None:
+            image_url = await self._in_worker(self._prepare, request.image, client.is_local)
+        return to_arguments(request, image_url, self._engine.model)
 
-    def _read(self, image: str | bytes) -> bytes:
-        return image if isinstance(image, bytes) else read_file(image, self._limits)
+    async def _in_worker(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
+
+    def _prepare(self, image: ImageSource, engine_is_local: bool) -> str:
+        prepared = prepare(image.read(self._limits), self._limits)
+        return to_data_url(prepared, "bmp" if engine_is_local else "png")
+
+    def _open(self, image: ImageSource) -> None:
+        open_image(image.read(self._limits), self._limits).close()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapter.errors import SettingsError
@@ -37,6 +37,16 @@ class Settings(BaseSettings):
 
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 picks a free one.")] = 5000
+    api_key: Annotated[
+        SecretStr | None,
+        Field(
+            min_length=1,
+            description="Key that clients must send, but for /health. Better set as the variable.",
+        ),
+    ] = None
+    insecure: Annotated[bool, Field(description="Listen beyond this machine without a key all the same.")] = (
+        False
+    )
     model: Annotated[
         str | None,
         Field(
@@ -86,9 +96,21 @@ class Settings(BaseSettings):
         str | None,
         Field(description="Folders that images may be read from, separated by colons. Default: any."),
     ] = None
+    allowed_image_hosts: Annotated[
+        str | None,
+        Field(
+            description="Hosts that image URLs in /v1 may be fetched from, NAME or NAME:PORT, separated by "
+            "commas. Default: none."
+        ),
+    ] = None
+    image_fetch_s: Annotated[
+        float, Field(gt=0, description="Longest time to fetch an image, in seconds.")
+    ] = 10.0
     max_file_bytes: Annotated[int, Field(ge=1, description="Largest image file, in bytes.")] = 64 * 2**20
     max_image_pixels: Annotated[int, Field(ge=1, description="Largest image, in pixels.")] = 75_000_000
-    max_body_bytes: Annotated[int, Field(ge=1, description="Largest request body, in bytes.")] = 16 * 2**20
+    max_body_bytes: Annotated[
+        int, Field(ge=1, description="Largest request body, in bytes; in /v1 besides its image.")
+    ] = 16 * 2**20
     prepare_workers: Annotated[
         int, Field(ge=1, description="Images decoded at one time. Default: the number of cores.")
     ] = os.cpu_count() or 1
@@ -134,6 +156,21 @@ class Settings(BaseSettings):
         if self.allowed_roots is None:
             return None
         return tuple(folder for folder in self.allowed_roots.split(os.pathsep) if folder)
+
+    @property
+    def key(self) -> str | None:
+        """`api_key` in the clear."""
+        return self.api_key.get_secret_value() if self.api_key else None
+
+    @property
+    def image_hosts(self) -> tuple[str, ...]:
+        """`allowed_image_hosts` one by one."""
+        return tuple(host.strip() for host in (self.allowed_image_hosts or "").split(",") if host.strip())
+
+    @property
+    def max_chat_body_bytes(self) -> int:
+        """Room for the largest image as base64, which makes four bytes of three, and all else."""
+        return self.max_body_bytes + self.max_file_bytes * 4 // 3
 
     @classmethod
     def load(cls, flags: Mapping[str, Any] | None = None) -> "Settings":

@@ -4,6 +4,8 @@ CaptionError                    everything below; `status` is HTTP's, `retryable
     SettingsError               the service can't start like this                        500
     InvalidRequestError         the request itself is wrong; `field` names what          400
         UnknownStyleError       no style or caption type of that name                    400
+    InvalidApiKeyError          a key is wanted, and none or another was sent            401
+    ModelNotFoundError          /v1 knows no model of that name                          404
     FileNotAllowedError         the path lies outside what may be read                   403
     FileMissingError            there is no such file                                    404
     RequestTooLargeError        the body is larger than the limit                        413
@@ -23,17 +25,28 @@ A message is one line that is safe to show to a client: it says what to do, hold
 client didn't send and no text of a library. Details for the log go into the exception's cause.
 """
 
+import re
+
 
 class CaptionError(Exception):
-    """Anything this project reports. `str(error)` is the public message."""
+    """Anything this project reports. `str(error)` is the public message.
+
+    `field` is the field of the request at fault, None when it is the whole or isn't known here.
+    """
 
     status = 500
     retryable = False
     retry_after_s = 5
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self.field = field
+
+    @property
+    def code(self) -> str:
+        """The class's name for programs: `ImageTooLargeError` gives `image_too_large`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__.removesuffix("Error")).lower()
 
 
 class SettingsError(CaptionError):
@@ -41,17 +54,25 @@ class SettingsError(CaptionError):
 
 
 class InvalidRequestError(CaptionError):
-    """A request that no retry mends. `field` is the field at fault, None when it is the whole."""
+    """A request that no retry mends."""
 
     status = 400
-
-    def __init__(self, message: str, field: str | None = None) -> None:
-        super().__init__(message)
-        self.field = field
 
 
 class UnknownStyleError(InvalidRequestError):
     """A style that neither the styles nor the caption types know."""
+
+
+class InvalidApiKeyError(CaptionError):
+    """A key is wanted, and none or another was sent."""
+
+    status = 401
+
+
+class ModelNotFoundError(CaptionError):
+    """No model of that name is served."""
+
+    status = 404
 
 
 class FileNotAllowedError(CaptionError):

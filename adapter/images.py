@@ -1,27 +1,18 @@
-"""From a file to the pixels that JoyCaption was trained with, and on to a data URL.
+"""From a file's bytes to the pixels that JoyCaption was trained with, and on to a data URL.
 
 The only importer of PIL, whose errors end here.
 """
 
 import io
-import os
-import stat
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import Literal
 
 import pybase64
 from PIL import Image, ImageDraw, ImageOps
 
-from adapter.errors import (
-    FileMissingError,
-    FileNotAllowedError,
-    ImageDamagedError,
-    ImageTooLargeError,
-    InvalidRequestError,
-    NotAnImageError,
-)
+from adapter.errors import ImageDamagedError, ImageTooLargeError, NotAnImageError
+from adapter.sources import ImageLimits
 
 SIDE_PX = 384  # SigLIP so400m/14-384, the model's own input
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -42,59 +33,6 @@ DECODE_ERRORS = (
     zlib.error,
 )
 TOO_MANY_PIXELS = (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError)
-
-
-@dataclass(frozen=True)
-class ImageLimits:
-    """What is refused: files over `max_bytes`, images over `max_pixels`, paths outside of `roots`.
-
-    `roots` None: any path may be read.
-    """
-
-    max_bytes: int
-    max_pixels: int
-    roots: tuple[str, ...] | None = None
-
-    def allow(self, path: str) -> bool:
-        """Whether `path`, its links followed, lies in one of the roots."""
-        if self.roots is None:
-            return True
-        real = os.path.realpath(path)
-        return any(os.path.commonpath([real, root]) == root for root in map(os.path.realpath, self.roots))
-
-
-def read_file(path: str, limits: ImageLimits) -> bytes:
-    """The bytes of the regular file at the absolute `path`.
-
-    Raises InvalidRequestError for a relative path, FileNotAllowedError when it may not be read,
-    FileMissingError, NotAnImageError when it is no regular file, ImageTooLargeError.
-    """
-    if not os.path.isabs(path) or "\0" in path:
-        raise InvalidRequestError("image_path must be an absolute path", "image_path")
-    if not limits.allow(path):
-        raise FileNotAllowedError(f"Outside of the folders that may be read: {path}")
-    try:
-        # Non-blocking, so that opening a FIFO doesn't wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileMissingError(f"Image not found: {path}") from error
-    except OSError as error:
-        raise FileNotAllowedError(f"Image can't be read: {path}") from error
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise NotAnImageError("Not a regular file")
-        if status.st_size > limits.max_bytes:
-            raise _too_many_bytes(limits)
-        with open(descriptor, "rb", closefd=False) as file:
-            data = file.read(limits.max_bytes + 1)
-    except OSError as error:
-        raise ImageDamagedError("The file can't be read to its end") from error
-    finally:
-        os.close(descriptor)
-    if len(data) > limits.max_bytes:
-        raise _too_many_bytes(limits)
-    return data
 
 
 def open_image(data: bytes, limits: ImageLimits) -> Image.Image:
@@ -183,10 +121,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         coloured = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", coloured.size, WHITE), coloured).convert("RGB")
     return image.convert("RGB")
-
-
-def _too_many_bytes(limits: ImageLimits) -> ImageTooLargeError:
-    return ImageTooLargeError(f"The file is larger than {limits.max_bytes} bytes")
 
 
 def _too_many_pixels(limits: ImageLimits) -> ImageTooLargeError:

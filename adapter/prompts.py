@@ -113,6 +113,14 @@ class PromptBook(_Strict):
         """The caption type of that name or alias, None when there is none."""
         return self.caption_types.get(self.caption_type_aliases.get(name, name))
 
+    def require_caption_type(self, name: str) -> CaptionType:
+        """The caption type of that name or alias. Raises UnknownStyleError naming the known ones."""
+        found = self.caption_type(name)
+        if found is None:
+            known = ", ".join(self.caption_types)
+            raise UnknownStyleError(f"Unknown caption type: {name}. Known types: {known}", "caption_type")
+        return found
+
     def build(
         self,
         *,
@@ -136,7 +144,12 @@ class PromptBook(_Strict):
         known = self.caption_type(caption_type) if caption_type else None
         if known is None and style not in self.styles:
             known = self.caption_type(style)
-        text = known.prompt(caption_length) if known else self._style_prompt(style)
+        return self.append_options(
+            known.prompt(caption_length) if known else self._style_prompt(style), extra_options, name
+        )
+
+    def append_options(self, text: str, extra_options: Sequence[str], name: str = "") -> str:
+        """`text` with the options after it, as `build` does."""
         refuse_special_tokens(name, "name_input")
         for option in extra_options:
             refuse_special_tokens(option, "extra_options")

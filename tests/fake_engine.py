@@ -6,6 +6,7 @@ It never proves that captioning works: `e2e` does. What it answers is decided by
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,33 @@ def completion(text: str | None, finish_reason: str = "stop") -> dict[str, Any]:
     }
 
 
+def image_url(body: dict[str, Any]) -> str:
+    """That of the request's image, empty when there is none."""
+    for message in body["messages"]:
+        for part in message["content"] if isinstance(message["content"], list) else ():
+            if part["type"] == "image_url":
+                url: str = part["image_url"]["url"]
+                return url
+    return ""
+
+
+def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+    """One piece of a streamed chat completion as vLLM sends it."""
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "fake",
+        "choices": [choice | {"token_ids": None}],
+    }
+
+
+def event(body: dict[str, Any]) -> bytes:
+    """A server-sent event."""
+    return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
 @dataclass
 class FakeEngine:
     """What the server does, and what it was asked."""
@@ -64,6 +92,23 @@ class FakeEngine:
         await server.start_server()
         return server
 
+    async def begin_stream(self, request: web.Request) -> web.StreamResponse:
+        """A stream with its first chunk sent."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(event(chunk({"role": "assistant", "content": ""})))
+        return response
+
+    async def _stream(self, request: web.Request, text: str) -> web.StreamResponse:
+        response = await self.begin_stream(request)
+        for letter in text:
+            await response.write(event(chunk({"content": letter})))
+        await response.write(event(chunk({"content": ""}, "stop")))
+        usage = completion("")["usage"]
+        await response.write(event(chunk({}) | {"choices": [], "usage": usage}) + b"data: [DONE]\n\n")
+        await response.write_eof()
+        return response
+
     async def _health(self, request: web.Request) -> web.Response:
         return web.Response(status=200 if self.healthy else 503)
 
@@ -84,9 +129,11 @@ class FakeEngine:
         try:
             if self.answer is not None:
                 return await self.answer(request)
-            url = body["messages"][1]["content"][0]["image_url"]["url"] if self.sees else ""
-            digest = hashlib.sha256(url.encode()).hexdigest()[:8]
-            return web.json_response(completion(f" a picture {digest} \n"))
+            digest = hashlib.sha256(image_url(body).encode() if self.sees else b"").hexdigest()[:8]
+            text = f" a picture {digest} \n"
+            if body.get("stream"):
+                return await self._stream(request, text)
+            return web.json_response(completion(text))
         except asyncio.CancelledError:
             self.aborted += 1
             raise

@@ -6,10 +6,17 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
 
 install_test() {
-  pip_install "$1" --quiet -r requirements-adapter.txt -r requirements-test.txt
+  local environment
+  environment=$(dirname -- "$(dirname -- "$1")")
+  pip_install "$1" --quiet -r requirements-adapter.txt -r requirements-test.txt || return
+  # OpenAI's package for Node, which the tests hold against /v1 beside the one for Python.
+  mkdir -p -- "$environment/node" && cp -- tests/node/package.json "$environment/node" || return
+  PATH="$environment/bin:$PATH" npm install --prefix "$environment/node" \
+    --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel error
 }
 
-ensure_environment "$PROJECT_DIR/.venv-test" test requirements-adapter.txt requirements-test.txt
+ensure_environment "$PROJECT_DIR/.venv-test" test requirements-adapter.txt requirements-test.txt \
+  tests/node/package.json
 ./launch_vllm.sh --install-only
 export PATH="$PROJECT_DIR/.venv-test/bin:$PATH" PYTHONPATH="$PROJECT_DIR"
 

@@ -58,6 +58,22 @@ def test_load_of_a_mistake_names_the_place(
     assert "\n" not in str(caught.value)
 
 
+def test_the_key_is_in_no_output_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is an empty one a key."""
+    settings = Settings.load({"api_key": "secret"})
+    assert settings.key == "secret"
+    assert "secret" not in repr(settings)
+    monkeypatch.setenv("CAPTION_API_KEY", "")
+    assert Settings.load().key is None
+
+
+def test_image_hosts_are_separated_by_commas() -> None:
+    """Blanks don't matter."""
+    settings = Settings.load({"allowed_image_hosts": " a.example, b.example:8080,"})
+    assert settings.image_hosts == ("a.example", "b.example:8080")
+    assert Settings.load().image_hosts == ()
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "https://engine.example/", "unix:/run/e.sock"])
 def test_load_takes_engine_urls(url: str) -> None:
     """Over TCP or a Unix socket."""

@@ -1,8 +1,6 @@
 """Files to pixels."""
 
 import io
-import os
-import socket
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,14 +10,12 @@ from PIL import Image
 
 from adapter.errors import (
     CaptionError,
-    FileMissingError,
-    FileNotAllowedError,
     ImageDamagedError,
     ImageTooLargeError,
-    InvalidRequestError,
     NotAnImageError,
 )
-from adapter.images import ImageLimits, decode, prepare, probe_image, read_file, to_data_url
+from adapter.images import decode, prepare, probe_image, to_data_url
+from adapter.sources import ImageLimits
 
 LIMITS = ImageLimits(max_bytes=10**7, max_pixels=2_000_000)
 LANCZOS = Image.Resampling.LANCZOS
@@ -196,72 +192,3 @@ def test_probe_image_has_both_colours() -> None:
     image = probe_image("red", "white")
     assert image.getpixel((192, 192)) == (255, 0, 0)
     assert image.getpixel((5, 5)) == (255, 255, 255)
-
-
-def test_read_file_gives_its_bytes(tmp_path: Path) -> None:
-    """All of them."""
-    path = tmp_path / "a name with spaces ü.png"
-    path.write_bytes(PNG)
-    assert read_file(str(path), LIMITS) == PNG
-
-
-@pytest.mark.parametrize("path", ["picture.png", "./a", "", "/tmp/\0.png"])
-def test_read_file_of_no_absolute_path_is_refused(path: str) -> None:
-    """Relative to what would be anyone's guess."""
-    with pytest.raises(InvalidRequestError, match="absolute path"):
-        read_file(path, LIMITS)
-
-
-def test_read_file_of_nothing_says_that_it_is_missing(tmp_path: Path) -> None:
-    """With the path that the client sent."""
-    (tmp_path / "file").touch()
-    for path in (tmp_path / "none.png", tmp_path / "file" / "inside.png"):
-        with pytest.raises(FileMissingError, match="Image not found: "):
-            read_file(str(path), LIMITS)
-
-
-def test_read_file_of_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
-    """A FIFO has no writer, and a device no end."""
-    os.mkfifo(tmp_path / "fifo")
-    for path in (tmp_path, tmp_path / "fifo", Path("/dev/zero")):
-        with pytest.raises(NotAnImageError, match="Not a regular file"):
-            read_file(str(path), LIMITS)
-
-
-def test_read_file_of_a_socket_is_refused(tmp_path: Path) -> None:
-    """It can't be opened."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / "socket"))
-        with pytest.raises(FileNotAllowedError):
-            read_file(str(tmp_path / "socket"), LIMITS)
-
-
-def test_read_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
-    """Without reading it."""
-    path = tmp_path / "large"
-    path.touch()
-    os.truncate(path, LIMITS.max_bytes + 1)
-    with pytest.raises(ImageTooLargeError, match="larger than 10000000 bytes"):
-        read_file(str(path), LIMITS)
-
-
-def test_read_file_outside_of_the_roots_is_403(tmp_path: Path, picture: Path) -> None:
-    """Whether it exists or not, through `..` and links, and with a root's name as a mere beginning."""
-    inside, beside = tmp_path / "root", tmp_path / "root-not"
-    inside.mkdir()
-    beside.mkdir()
-    picture.rename(inside / "in.png")
-    (beside / "out.png").write_bytes((inside / "in.png").read_bytes())
-    (inside / "link.png").symlink_to(beside / "out.png")
-    limits = ImageLimits(10**6, 10**6, (str(inside),))
-    assert read_file(str(inside / "in.png"), limits)
-    for path in (
-        beside / "out.png",
-        beside / "none.png",
-        inside / "link.png",
-        inside / ".." / "root-not" / "out.png",
-    ):
-        with pytest.raises(FileNotAllowedError) as caught:
-            read_file(str(path), limits)
-        assert caught.value.status == 403
-        assert caught.value.message == f"Outside of the folders that may be read: {path}"

@@ -3,7 +3,8 @@
 Here aiohttp's errors and the engine's statuses become ours. The bodies come from `chat`.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,7 +24,11 @@ from adapter.errors import (
 
 CONNECT_TIMEOUT_S = 5.0
 CONTEXT_EXCEEDED = ("maximum context length", "max_model_len")
+EVENT_END = b"\n\n"
+EVENT_DATA = b"data:"
+LAST_EVENT = b"[DONE]"
 T = TypeVar("T", bound=BaseModel)
+Chunk = dict[str, Any]
 
 
 class _Tokens(BaseModel):
@@ -97,33 +102,86 @@ class EngineClient:
         """
         return _parse(ChatCompletion, await self._ask("POST", "/v1/chat/completions", arguments))
 
+    @contextlib.asynccontextmanager
+    async def stream(self, arguments: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[list[Chunk]]]:
+        """One chat completion as it is written: OpenAI's chunks, as many at a time as arrived together.
+
+        The last holds the usage. They stay plain dicts: a model of openai.types for each of thousands a
+        second costs more than all else that is done with them. Leaving the context ends the engine's work.
+        Raises as `complete`, at the beginning and while it is read.
+        """
+        body = {**arguments, "stream": True, "stream_options": {"include_usage": True}}
+        with _as_ours():
+            response = await self._send("POST", "/v1/chat/completions", orjson.dumps(body))
+        async with response:
+            if response.status != 200:
+                with _as_ours():
+                    answer = await response.read()
+                raise _refusal(response.status, answer)
+            yield _chunks(response.content)
+
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
         data = None if body is None else orjson.dumps(body)
-        try:
-            try:
-                status, answer = await self._send(method, path, data)
-            except (aiohttp.ServerDisconnectedError, ConnectionResetError):
-                # A server may close an idle connection in the moment that a request goes out on it.
-                # Captioning has no side effect, so the request is simply sent again.
-                status, answer = await self._send(method, path, data)
-        except TimeoutError as error:
-            raise EngineTimeoutError("The engine took too long") from error
-        except aiohttp.ClientConnectionError as error:
-            raise EngineUnavailableError("The engine can't be reached; try again soon") from error
-        except aiohttp.ClientError as error:
-            raise EngineError("The engine's answer broke off") from error
-        if status != 200:
-            raise _refusal(status, answer)
+        with _as_ours():
+            async with await self._send(method, path, data) as response:
+                answer = await response.read()
+        if response.status != 200:
+            raise _refusal(response.status, answer)
         return answer
 
-    async def _send(self, method: str, path: str, data: bytes | None) -> tuple[int, bytes]:
+    async def _send(self, method: str, path: str, data: bytes | None) -> aiohttp.ClientResponse:
         headers = {"Content-Type": "application/json"} if data is not None else None
-        async with self._session.request(method, self._base + path, data=data, headers=headers) as response:
-            return response.status, await response.read()
+        url = self._base + path
+        try:
+            return await self._session.request(method, url, data=data, headers=headers)
+        except (aiohttp.ServerDisconnectedError, ConnectionResetError):
+            # A server may close an idle connection in the moment that a request goes out on it.
+            # Captioning has no side effect, so the request is simply sent again.
+            return await self._session.request(method, url, data=data, headers=headers)
 
 
 class _Text(BaseModel):
     prompt: str
+
+
+@contextlib.contextmanager
+def _as_ours() -> Iterator[None]:
+    """aiohttp's errors as ours."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise EngineTimeoutError("The engine took too long") from error
+    except aiohttp.ClientConnectionError as error:
+        raise EngineUnavailableError("The engine can't be reached; try again soon") from error
+    except aiohttp.ClientError as error:
+        raise EngineError("The engine's answer broke off") from error
+
+
+async def _chunks(content: aiohttp.StreamReader) -> AsyncIterator[list[Chunk]]:
+    """The chunks of a server-sent event stream up to its `[DONE]`."""
+    rest = b""
+    with _as_ours():
+        async for received in content.iter_any():
+            *events, rest = (rest + received).split(EVENT_END)
+            data = [event.removeprefix(EVENT_DATA).strip() for event in events]
+            if done := LAST_EVENT in data:
+                data.remove(LAST_EVENT)
+            if data:
+                yield [_chunk(event) for event in data]
+            if done:
+                return
+    raise EngineError("The engine's answer broke off")
+
+
+def _chunk(event: bytes) -> Chunk:
+    try:
+        chunk = orjson.loads(event)
+    except orjson.JSONDecodeError as error:
+        raise EngineError("The engine's answer can't be read") from error
+    if not isinstance(chunk, dict) or not isinstance(chunk.get("choices"), list):
+        # What vLLM sends when it fails in the middle is an error in place of a chunk.
+        raise EngineError("The engine failed at this request") from RuntimeError(event.decode()[:2000])
+    return chunk
 
 
 def _parse(kind: type[T], answer: bytes) -> T:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from adapter.chat import SamplingParameters, messages
+from adapter.chat import SamplingParameters, question, to_messages
 from adapter.engine.client import EngineClient
 from adapter.errors import CaptionError, EngineError
 from adapter.images import probe_image, to_data_url
@@ -55,7 +55,7 @@ async def check(client: EngineClient, model: str, probe: Probe) -> None:
 async def check_tokens(client: EngineClient, model: str, probe: Probe) -> None:
     """The ids of the probe conversation are the reference's, the number of image tokens included."""
     image_url = to_data_url(probe_image(*PROBE_COLOURS[0]))
-    ids = await client.tokenize(model, messages(image_url, probe.prompt, probe.system))
+    ids = await client.tokenize(model, to_messages(question(probe.prompt, probe.system), image_url))
     longest = max((len(list(run)) for _, run in groupby(ids)), default=0)
     if probe.ids is None:
         if longest < 2:
@@ -85,7 +85,7 @@ async def check_sight(client: EngineClient, model: str, probe: Probe) -> None:
         completion = await client.complete(
             {
                 "model": model,
-                "messages": messages(image_url, probe.prompt, probe.system),
+                "messages": to_messages(question(probe.prompt, probe.system), image_url),
                 **greedy.arguments(),
             }
         )

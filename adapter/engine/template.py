@@ -3,7 +3,9 @@
 JoyCaption's own template takes contents as plain strings and writes the image's tokens itself. vLLM reads
 such a template as format `string`, and then puts the literal text `<image>` and a newline in front of the
 prompt: tokens that the model was never trained on. So a few lines before the template turn contents that
-are lists into their text, and vLLM is told that the format is `openai`.
+are lists into their text, and vLLM is told that the format is `openai`. A few lines after it leave the
+image's tokens only in the turn that has the image, for the model's own template writes them whether or not
+there is one.
 
 `derive` is pure. Run as `python -m adapter.engine.template MODEL FOLDER` (by launch_vllm.sh, with the
 engine's Python, which has transformers) it writes the derived template, checked against the model's
@@ -11,6 +13,7 @@ processor, and a probe conversation with its reference ids for `selfcheck`.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,34 +23,69 @@ PROBE_FILE = "probe.json"
 PROBE_SYSTEM = "You are a helpful image captioner."
 PROBE_PROMPT = "Write a long detailed description for this image."
 
+# The image token with the special tokens that stand right beside it.
+IMAGE_MARK = r"(?:<\|[^|]*\|>)*{token}(?:<\|[^|]*\|>)*"
+
 # Text parts keep their order whether they stand before or after the image, with a newline in between.
 CONTENTS_TO_TEXT = """\
-{%- set flat = namespace(messages=[]) -%}
+{%- set flat = namespace(messages=[], users=0, image=none) -%}
 {%- for message in messages -%}
   {%- set content = message['content'] -%}
   {%- if content is not string -%}
+    {%- if content | selectattr('type', 'equalto', 'image') | list -%}
+      {%- set flat.image = flat.users -%}
+    {%- endif -%}
     {%- set texts = content | selectattr('type', 'equalto', 'text') | map(attribute='text') -%}
     {%- set content = texts | join('\\n') -%}
+  {%- endif -%}
+  {%- if message['role'] == 'user' -%}
+    {%- set flat.users = flat.users + 1 -%}
   {%- endif -%}
   {%- set flat.messages = flat.messages + [{'role': message['role'], 'content': content}] -%}
 {%- endfor -%}
 {%- set messages = flat.messages -%}
+{%- set written -%}
+"""
+# The mark stands once a user turn, or only in the first: then the image's is that one.
+MARK_WHERE_THE_IMAGE_IS = """\
+{% endset -%}
+{%- set pieces = written.split(MARK) -%}
+{%- for piece in pieces -%}
+  {%- if flat.image is not none and loop.index0 == (flat.image if loop.length > 2 else 0) + 1 -%}
+    {{- MARK -}}
+  {%- endif -%}
+  {{- piece -}}
+{%- endfor -%}
 """
 ANOTHER_BEGIN = "{{- bos_token -}}\n"
 
 
-def derive(chat_template: str, *, tokenizer_adds_begin: bool) -> str:
+def derive(chat_template: str, image_mark: str, *, tokenizer_adds_begin: bool) -> str:
     """The template for `--chat-template`, with `--chat-template-content-format openai`.
 
-    `tokenizer_adds_begin`: the model card's recipe tokenizes the rendered text with the tokenizer's own
-    beginning-of-text token before it. vLLM doesn't, so the template must write it.
+    `image_mark`: what the model's own template writes for an image. `tokenizer_adds_begin`: the model
+    card's recipe tokenizes the rendered text with the tokenizer's own beginning-of-text token before it.
+    vLLM doesn't, so the template must write it.
     """
-    return CONTENTS_TO_TEXT + (ANOTHER_BEGIN if tokenizer_adds_begin else "") + chat_template
+    begin = ANOTHER_BEGIN if tokenizer_adds_begin else ""
+    end = MARK_WHERE_THE_IMAGE_IS.replace("MARK", json.dumps(image_mark))
+    # Jinja drops one newline at the end of a template, and it is the end no more.
+    return CONTENTS_TO_TEXT + begin + chat_template.removesuffix("\n") + end
 
 
-def conversation(prompt: str, *, as_parts: bool) -> list[dict[str, Any]]:
+def find_image_mark(rendered: str, image_token: str) -> str | None:
+    """The image token in the model's own rendering of one user turn, with what belongs to it.
+
+    None when the image token isn't there just once.
+    """
+    found = re.findall(IMAGE_MARK.format(token=re.escape(image_token)), rendered)
+    return found[0] if len(found) == 1 else None
+
+
+def conversation(prompt: str, *, as_parts: bool, image: bool = True) -> list[dict[str, Any]]:
     """The model card's conversation, its user content as a string or as vLLM hands it over."""
-    content = [{"type": "image"}, {"type": "text", "text": prompt}] if as_parts else prompt
+    parts = [{"type": "image"}] * image + [{"type": "text", "text": prompt}]
+    content = parts if as_parts else prompt
     return [{"role": "system", "content": PROBE_SYSTEM}, {"role": "user", "content": content}]
 
 
@@ -63,11 +101,11 @@ def reference_ids(processor: Any, prompt: str) -> list[int]:
     return ids
 
 
-def rendered_ids(processor: Any, template: str, prompt: str) -> list[int]:
+def rendered_ids(processor: Any, template: str, prompt: str, *, image: bool = True) -> list[int]:
     """Token ids as vLLM makes them of `template`, with the one image token that it expands later."""
     tokenizer = processor.tokenizer
     text = tokenizer.apply_chat_template(
-        conversation(prompt, as_parts=True),
+        conversation(prompt, as_parts=True, image=image),
         chat_template=template,
         tokenize=False,
         add_generation_prompt=True,
@@ -85,6 +123,14 @@ def collapse(ids: list[int], image_token_id: int) -> list[int]:
     ]
 
 
+def _cut(ids: list[int], part: list[int]) -> list[int]:
+    """`ids` without the first `part` in it."""
+    for place in range(len(ids) - len(part) + 1):
+        if ids[place : place + len(part)] == part:
+            return ids[:place] + ids[place + len(part) :]
+    return ids
+
+
 def derive_for(processor: Any) -> tuple[str, list[int]]:
     """The derived template and the probe's reference ids.
 
@@ -94,10 +140,20 @@ def derive_for(processor: Any) -> tuple[str, list[int]]:
     if not isinstance(own, str):
         raise ValueError("the model has no chat template of its own")
     expected = reference_ids(processor, PROBE_PROMPT)
-    image_token_id = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
+    tokenizer = processor.tokenizer
+    image_token_id = tokenizer.convert_tokens_to_ids(processor.image_token)
+    rendered = tokenizer.apply_chat_template(
+        conversation(PROBE_PROMPT, as_parts=False), chat_template=own, tokenize=False
+    )
+    mark = find_image_mark(rendered, processor.image_token)
+    if mark is None:
+        raise ValueError("the model's chat template doesn't write one image token a picture")
+    without = tokenizer.encode(mark, add_special_tokens=False)
     for adds_begin in (False, True):
-        template = derive(own, tokenizer_adds_begin=adds_begin)
-        if rendered_ids(processor, template, PROBE_PROMPT) == collapse(expected, image_token_id):
+        template = derive(own, mark, tokenizer_adds_begin=adds_begin)
+        ids = rendered_ids(processor, template, PROBE_PROMPT)
+        text_ids = rendered_ids(processor, template, PROBE_PROMPT, image=False)
+        if ids == collapse(expected, image_token_id) and text_ids == _cut(ids, without):
             return template, expected
     raise ValueError("no derived chat template gives the token ids of the model's own processor")
 

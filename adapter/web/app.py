@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
@@ -14,10 +16,25 @@ from adapter.config import Settings
 from adapter.engine.launcher import LAUNCH_SCRIPT, Engine
 from adapter.errors import SettingsError
 from adapter.prompts import PromptBook
-from adapter.web import legacy
-from adapter.web.keys import BOOK, CAPTIONER, ENGINE, GPU_COUNT, PATIENCE, STOP
+from adapter.sources import ImageLimits
+from adapter.web import legacy, openai
+from adapter.web.auth import require_key
+from adapter.web.keys import (
+    BOOK,
+    CAPTIONER,
+    ENGINE,
+    GPU_COUNT,
+    MODELS,
+    PATIENCE,
+    REMOTE_IMAGES,
+    SETTINGS,
+    STARTED,
+    STOP,
+)
 from adapter.web.middleware import errors_to_json
 from adapter.web.patience import Patience
+from adapter.web.remote_image import RemoteImages
+from adapter.web.virtual_models import VirtualModels
 
 SHUTDOWN_TIMEOUT_S = 2.0
 BACKLOG = 1024  # connections that wait to be accepted; a client may send a whole folder at once
@@ -28,20 +45,34 @@ log = logging.getLogger("adapter.web")
 
 def make_app(settings: Settings, book: PromptBook, stop: Callable[[], None] | None = None) -> web.Application:
     """The application. Its engine starts and ends with it; `stop` is what `/shutdown` calls."""
-    app = web.Application(middlewares=[errors_to_json], client_max_size=settings.max_body_bytes)
+    middlewares = [
+        errors_to_json({"/v1": openai.error_body, "/": legacy.error_body}),
+        require_key(settings.key),
+    ]
+    app = web.Application(middlewares=middlewares)
+    app[SETTINGS] = settings
     app[BOOK] = book
+    app[MODELS] = VirtualModels(book)
+    app[STARTED] = int(time.time())
     app[GPU_COUNT] = 0
     app[ENGINE] = Engine(settings, book)
     app[CAPTIONER] = Captioner(app[ENGINE], settings)
     app[PATIENCE] = Patience(settings.plain_answer_s, settings.keep_alive_s)
     app[STOP] = stop or stop_this_process
+    limits = ImageLimits(settings.max_file_bytes, settings.max_image_pixels)
+    app[REMOTE_IMAGES] = RemoteImages(settings.image_hosts, limits, settings.image_fetch_s)
     app.add_routes(legacy.routes)
+    app.add_routes(openai.routes)
     app.cleanup_ctx.append(_run_engine)
 
     async def drain(app: web.Application) -> None:
         await app[CAPTIONER].drain(settings.drain_s)
 
+    async def close(app: web.Application) -> None:
+        await app[REMOTE_IMAGES].close()
+
     app.on_shutdown.append(drain)
+    app.on_cleanup.append(close)
     return app
 
 
@@ -79,11 +110,16 @@ async def count_gpus() -> int:
 
 
 def bind(settings: Settings) -> socket.socket:
-    """The listening socket. Raises SettingsError when the address can't be had."""
+    """The listening socket. Raises SettingsError when the address can't be had, or isn't safe."""
     try:
         family, *_, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
+        if not (settings.key or settings.insecure or ipaddress.ip_address(address[0]).is_loopback):
+            raise SettingsError(
+                f"{settings.host} can be reached from other machines: set CAPTION_API_KEY, so that only "
+                "those who have the key can use the service and read its files, or say --insecure"
+            )
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise SettingsError(

@@ -4,65 +4,50 @@ The legacy words (`max_new_tokens`, `do_sample`, `joycaption_types`) are used he
 """
 
 import asyncio
+import os
 import time
 from typing import Annotated, Any, TypeVar
 
-import orjson
 from aiohttp import web
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field
 
 from adapter.captioner import Captioner, TimedCaption
 from adapter.chat import CaptionRequest, SamplingParameters
 from adapter.engine.launcher import Engine
 from adapter.errors import CaptionError, InvalidRequestError
-from adapter.prompts import DEFAULT_LENGTH, DEFAULT_STYLE, PromptBook
-from adapter.web.keys import BOOK, CAPTIONER, ENGINE, GPU_COUNT, PATIENCE, STOP
-from adapter.web.middleware import error_body, json_response
+from adapter.prompts import PromptBook
+from adapter.sources import ImageFile
+from adapter.web.auth import has_key
+from adapter.web.keys import BOOK, CAPTIONER, ENGINE, GPU_COUNT, PATIENCE, SETTINGS, STOP
+from adapter.web.middleware import json_response
+from adapter.web.wire import PromptOptions, Temperature, TopK, TopP, read_object, validate
 
 Body = TypeVar("Body", bound="CaptionOptions")
 
 routes = web.RouteTableDef()
 
 
-def _count_as_text(value: Any) -> Any:
-    """A word count may come as a number."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def _absolute(path: str) -> str:
+    if not os.path.isabs(path):
+        raise ValueError("must be an absolute path")
+    return path
 
 
-def _normal_top_k(value: Any) -> Any:
-    """0 and -1 are other ways to say that nothing is cut."""
-    return None if value in (0, -1) and not isinstance(value, bool) else value
-
-
-class CaptionOptions(BaseModel):
-    """What `/caption` and `/batch_caption` share. A null counts as absent, unknown fields are ignored."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+class CaptionOptions(PromptOptions):
+    """What `/caption` and `/batch_caption` share."""
 
     prompt: str = ""
-    caption_type: str = ""
-    caption_length: Annotated[str, BeforeValidator(_count_as_text)] = DEFAULT_LENGTH
-    extra_options: list[str] = []
-    name_input: str = ""
-    style: str = DEFAULT_STYLE
     max_new_tokens: Annotated[int, Field(ge=1, le=2048)] | None = None
-    temperature: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
-    top_k: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_normal_top_k)] = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    top_k: TopK = None
     do_sample: bool = True
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_nulls(cls, fields: Any) -> Any:
-        if not isinstance(fields, dict):
-            return fields
-        return {name: value for name, value in fields.items() if value is not None}
 
     def build_prompt(self, book: PromptBook) -> str:
         return book.build(
             prompt=self.prompt.strip() and self.prompt,
             caption_type=self.caption_type,
-            caption_length=self.caption_length.strip().lower(),
+            caption_length=self.caption_length,
             style=self.style,
             extra_options=self.extra_options,
             name=self.name_input,
@@ -82,7 +67,7 @@ class CaptionOptions(BaseModel):
 class CaptionBody(CaptionOptions):
     """The body of `POST /caption`."""
 
-    image_path: Annotated[str, Field(min_length=1)]
+    image_path: Annotated[str, AfterValidator(_absolute)]
 
 
 class BatchBody(CaptionOptions):
@@ -93,12 +78,15 @@ class BatchBody(CaptionOptions):
 
 @routes.get("/health")
 async def health(request: web.Request) -> web.Response:
+    """Open to everyone; to who has no key where one is wanted, it tells only whether to caption."""
     engine = request.app[ENGINE]
     gpu_count = request.app[GPU_COUNT]
+    answer = {"status": "healthy", "model_loaded": engine.ready}
+    if not has_key(request, request.app[SETTINGS].key):
+        return json_response(answer)
     return json_response(
-        {
-            "status": "healthy",
-            "model_loaded": engine.ready,
+        answer
+        | {
             "gpu_available": gpu_count > 0,
             "gpu_count": gpu_count,
             "loading_progress": engine.progress.as_dict(),
@@ -129,18 +117,17 @@ async def caption(request: web.Request) -> web.StreamResponse:
     book = request.app[BOOK]
     captioner: Captioner = request.app[CAPTIONER]
     body = await read_body(request, CaptionBody)
+    image = ImageFile(body.image_path)
     prompt = body.build_prompt(book)
 
     async def work() -> dict[str, Any]:
         # What can be refused is refused before the answer may have to be begun.
-        await captioner.inspect(body.image_path)
-        result = await captioner.caption(
-            CaptionRequest.build(body.image_path, prompt, book, body.sampling(book))
-        )
+        await captioner.inspect(image)
+        result = await captioner.caption(CaptionRequest.build(image, prompt, book, body.sampling(book)))
         return result_body(body.image_path, result) | {"prompt_used": prompt}
 
     with captioner.admit(1):
-        return await request.app[PATIENCE].answer(request, work())
+        return await request.app[PATIENCE].answer(request, work(), late_error=error_body)
 
 
 @routes.post("/batch_caption")
@@ -150,14 +137,16 @@ async def batch_caption(request: web.Request) -> web.StreamResponse:
     book = request.app[BOOK]
     captioner: Captioner = request.app[CAPTIONER]
     body = await read_body(request, BatchBody)
+    if len(body.image_paths) > captioner.capacity:
+        raise InvalidRequestError(f"image_paths: at most {captioner.capacity} at one time", "image_paths")
     prompt = body.build_prompt(book)
     sampling = body.sampling(book)
 
     async def one(path: str) -> dict[str, Any]:
         try:
-            result = await captioner.caption(CaptionRequest.build(path, prompt, book, sampling))
+            result = await captioner.caption(CaptionRequest.build(ImageFile(path), prompt, book, sampling))
         except CaptionError as error:
-            return {"image_path": path} | error_body(error.message)
+            return {"image_path": path} | error_body(error)
         return result_body(path, result)
 
     async def work() -> dict[str, Any]:
@@ -174,7 +163,7 @@ async def batch_caption(request: web.Request) -> web.StreamResponse:
         }
 
     with captioner.admit(len(body.image_paths)):
-        return await request.app[PATIENCE].answer(request, work())
+        return await request.app[PATIENCE].answer(request, work(), late_error=error_body)
 
 
 @routes.post("/shutdown")
@@ -198,23 +187,14 @@ def result_body(path: str, result: TimedCaption) -> dict[str, Any]:
     }
 
 
+def error_body(error: CaptionError) -> dict[str, Any]:
+    """What clients of the legacy contract read `error` from."""
+    return {"success": False, "error": error.message}
+
+
 async def read_body(request: web.Request, kind: type[Body]) -> Body:
     """The request's JSON object as `kind`. Raises InvalidRequestError naming the field at fault."""
-    try:
-        fields = orjson.loads(await request.read())
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequestError("The request body must be JSON") from error
-    if not isinstance(fields, dict):
-        raise InvalidRequestError("The request body must be a JSON object")
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        raise _first_mistake(error) from error
-
-
-def _first_mistake(error: ValidationError) -> InvalidRequestError:
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "missing" or (field == "image_path" and first["type"] == "string_too_short"):
-        return InvalidRequestError(f"{field} is required", field)
-    return InvalidRequestError(f"{field}: {first['msg']}", field)
+    fields = await read_object(request, request.app[SETTINGS].max_body_bytes)
+    if fields.get("image_path") == "":
+        raise InvalidRequestError("image_path is required", "image_path")
+    return validate(fields, kind)

@@ -1,35 +1,56 @@
-"""Errors become JSON here, and only here."""
+"""Errors become answers here, and only here; each face says how its own look."""
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from adapter.errors import CaptionError
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ErrorBody = Callable[[CaptionError], dict[str, Any]]
 
 log = logging.getLogger("adapter.web")
 
 
-@web.middleware
-async def errors_to_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Ours by their status and message, aiohttp's by theirs, anything else as 500 without its text."""
-    try:
-        return await handler(request)
-    except web.HTTPRequestEntityTooLarge as error:
-        return json_response(error_body("The request body is too large"), error.status)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        return json_response(error_body(error.reason), error.status)
-    except Exception as error:
-        known = to_caption_error(request, error)
-        headers = {"Retry-After": str(math.ceil(known.retry_after_s))} if known.retryable else None
-        return json_response(error_body(known.message), known.status, headers)
+def errors_to_json(faces: dict[str, ErrorBody]) -> Middleware:
+    """Ours by their status and message, aiohttp's by theirs, anything else as 500 without its text.
+
+    `faces`: what an error looks like under a prefix of the path; the first that fits.
+    """
+
+    @web.middleware
+    async def render(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            known, headers = CaptionError(error.reason), {}
+            known.status = error.status
+            if "Allow" in error.headers:
+                headers["Allow"] = error.headers["Allow"]
+        except Exception as error:
+            known, headers = to_caption_error(request, error), {}
+        body = next(body for prefix, body in faces.items() if request.path.startswith(prefix))
+        return json_response(body(known), known.status, headers | retry_headers(known))
+
+    return render
+
+
+def retry_headers(error: CaptionError) -> dict[str, str]:
+    """What tells clients whether to try again.
+
+    OpenAI's would do so after every status from 500 on; `x-should-retry` is their own way to be told.
+    """
+    if error.retryable:
+        return {"Retry-After": str(math.ceil(error.retry_after_s)), "x-should-retry": "true"}
+    if error.status == 401:
+        return {"WWW-Authenticate": "Bearer"}
+    return {"x-should-retry": "false"} if error.status >= 500 else {}
 
 
 def to_caption_error(request: web.Request, error: BaseException) -> CaptionError:
@@ -40,11 +61,6 @@ def to_caption_error(request: web.Request, error: BaseException) -> CaptionError
     if error.status >= 500:
         log.warning("%s %s: %s (%r)", request.method, request.path, error, error.__cause__)
     return error
-
-
-def error_body(message: str) -> dict[str, Any]:
-    """What clients of the legacy contract read `error` from."""
-    return {"success": False, "error": message}
 
 
 def json_response(

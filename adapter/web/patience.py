@@ -5,14 +5,15 @@ JSON allows white space before the value, so an answer that isn't there in time 
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from aiohttp import web
 
-from adapter.web.middleware import error_body, json_response, to_caption_error
+from adapter.errors import CaptionError
+from adapter.web.middleware import json_response, to_caption_error
 
 
 @dataclass(frozen=True)
@@ -22,23 +23,32 @@ class Patience:
     plain_s: float
     space_s: float
 
-    async def answer(self, request: web.Request, work: Awaitable[dict[str, Any]]) -> web.StreamResponse:
+    async def answer(
+        self,
+        request: web.Request,
+        work: Awaitable[dict[str, Any]],
+        late_error: Callable[[CaptionError], dict[str, Any]] | None,
+    ) -> web.StreamResponse:
         """The JSON that `work` ends with.
 
         In time: with its status and Content-Length, and its errors raised. Later: as 200, chunked, and an
-        error is `{"success": false, "error": ...}`. `work` is cancelled when the client has gone.
+        error is what `late_error` makes of it, or the end of the connection where that is None. `work` is
+        cancelled when the client has gone.
         """
         task = asyncio.ensure_future(work)
         try:
             done, _ = await asyncio.wait({task}, timeout=self.plain_s)
             if done:
                 return json_response(task.result())
-            return await self._answer_slowly(request, task)
+            return await self._answer_slowly(request, task, late_error)
         finally:
             task.cancel()
 
     async def _answer_slowly(
-        self, request: web.Request, task: asyncio.Future[dict[str, Any]]
+        self,
+        request: web.Request,
+        task: asyncio.Future[dict[str, Any]],
+        late_error: Callable[[CaptionError], dict[str, Any]] | None,
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()
@@ -47,6 +57,12 @@ class Patience:
             await response.write(b" ")
             await asyncio.wait({task}, timeout=self.space_s)
         error = task.exception()
-        body = task.result() if error is None else error_body(to_caption_error(request, error).message)
-        await response.write_eof(orjson.dumps(body))
+        if error is None:
+            await response.write_eof(orjson.dumps(task.result()))
+        elif late_error is not None:
+            await response.write_eof(orjson.dumps(late_error(to_caption_error(request, error))))
+        else:
+            to_caption_error(request, error)  # for the log
+            if request.transport is not None:
+                request.transport.abort()
         return response

@@ -160,9 +160,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 
 def reference(
-    python: Path, folder: Path, questions: list[dict[str, str]], *, captions: bool
+    python: Path, folder: Path, questions: list[dict[str, Any]], *, captions: bool
 ) -> list[dict[str, Any]]:
-    """What transformers makes of each question's prompt and image: `ids`, and `caption` if asked for."""
+    """What transformers makes of each question: `ids`, and `caption` if asked for.
+
+    A question has an image and a prompt, or instead of that `messages` and an `image_turn`.
+    """
     asked, answered = folder / "questions.json", folder / "answers.json"
     asked.write_text(json.dumps(questions))
     script = PROJECT_DIR / "tests/e2e/reference.py"

@@ -14,14 +14,28 @@ from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 SYSTEM = "You are a helpful image captioner."
 MAX_TOKENS = 100
+IMAGE_MARK = "<|reserved_special_token_70|><|reserved_special_token_69|><|reserved_special_token_71|>"
+WITHOUT_IMAGE = "(this turn has no image)"
 
 
-def answer(processor: Any, model: Any, question: dict[str, str]) -> dict[str, Any]:
-    conversation = [
+def conversation(processor: Any, question: dict[str, Any]) -> str:
+    """The recipe's text, without the image tokens that the template writes into turns without an image."""
+    messages = question.get("messages") or [
         {"role": "system", "content": SYSTEM},
         {"role": "user", "content": question["prompt"]},
     ]
-    text = processor.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True)
+    image_turn = question.get("image_turn", 1)
+    for number, message in enumerate(messages):
+        if message["role"] == "user" and number != image_turn:
+            message["content"] = WITHOUT_IMAGE + message["content"]
+    text: str = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return text.replace(IMAGE_MARK + WITHOUT_IMAGE, "")
+
+
+def answer(processor: Any, model: Any, question: dict[str, Any]) -> dict[str, Any]:
+    text = conversation(processor, question)
+    if question["image"] is None:
+        return {"ids": processor.tokenizer.encode(text, add_special_tokens=False)}
     with Image.open(question["image"]) as opened:
         image = opened.resize((384, 384), Image.Resampling.LANCZOS).convert("RGB")
     inputs = processor(text=[text], images=[image], return_tensors="pt")

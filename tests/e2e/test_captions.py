@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from adapter.chat import messages
+from adapter.chat import question, to_messages
 from adapter.config import PROJECT_DIR
 from adapter.engine.client import EngineClient
 from adapter.images import probe_image, to_data_url
@@ -87,7 +87,7 @@ async def test_tokens_of_50_prompts_are_the_processors(
     url = to_data_url(probe_image("red", "white"))
     client = EngineClient(service.engine_url, timeout_s=60)
     for prompt, answer in zip(prompts, expected, strict=True):
-        ids = await client.tokenize("joycaption", messages(url, prompt, book.system_prompt))
+        ids = await client.tokenize("joycaption", to_messages(question(prompt, book.system_prompt), url))
         assert ids == answer["ids"], prompt
     await client.close()
 
@@ -97,7 +97,7 @@ async def test_tokens_are_the_same_with_text_before_or_after_the_image(
 ) -> None:
     """The image's tokens stand at the start of the turn all the same."""
     url = to_data_url(probe_image("red", "white"))
-    after = messages(url, "Say what it is.", book.system_prompt)
+    after = to_messages(question("Say what it is.", book.system_prompt), url)
     before = [after[0], {"role": "user", "content": after[1]["content"][::-1]}]
     client = EngineClient(service.engine_url, timeout_s=60)
     assert await client.tokenize("joycaption", before) == await client.tokenize("joycaption", after)
@@ -122,9 +122,9 @@ def test_captions_of_30_images_are_the_reference_pipelines(
         image.save(path)
         questions.append({"prompt": book.build(style=rng.choice(FORMS)), "image": str(path)})
     expected = reference(engine_python, tmp_path, questions, captions=True)
-    for question, answer in zip(questions, expected, strict=True):
-        said = service.caption(Path(question["image"]), prompt=question["prompt"], max_new_tokens=100)
-        assert said == answer["caption"], question
+    for asked, answer in zip(questions, expected, strict=True):
+        said = service.caption(Path(asked["image"]), prompt=asked["prompt"], max_new_tokens=100)
+        assert said == answer["caption"], asked
     assert len({answer["caption"] for answer in expected}) > 10, "the pictures must tell a difference"
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from adapter.chat import messages
+from adapter.chat import question, to_messages
 from adapter.engine.client import EngineClient
 from adapter.errors import InvalidRequestError
 from adapter.images import probe_image, to_data_url
@@ -47,7 +47,7 @@ async def test_text_that_is_let_through_makes_no_special_token(
     url = to_data_url(probe_image("red", "white"))
 
     async def special_tokens(prompt: str) -> list[int]:
-        ids = await client.tokenize("joycaption", messages(url, prompt, book.system_prompt))
+        ids = await client.tokenize("joycaption", to_messages(question(prompt, book.system_prompt), url))
         return [token for token in ids if token < 9]  # the tokenizer's first nine
 
     plain = await special_tokens("Say what it is.")

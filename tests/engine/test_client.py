@@ -17,7 +17,8 @@ from adapter.errors import (
     EngineUnavailableError,
     InvalidRequestError,
 )
-from tests.fake_engine import FakeEngine, completion
+from tests.fake_engine import FakeEngine, chunk, completion, event
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -166,3 +167,90 @@ async def test_complete_over_a_unix_socket_reaches_the_engine(tmp_path: Path) ->
     assert answered.choices[0].message.content == "over the socket"
     await client.close()
     await runner.cleanup()
+
+
+async def test_stream_gives_the_chunks_as_they_come(fake: tuple[FakeEngine, EngineClient]) -> None:
+    """Up to the usage, asked for in every stream."""
+    engine, client = fake
+    async with client.stream({"model": "fake", "messages": []}) as received:
+        chunks = [chunk async for together in received for chunk in together]
+    text = "".join(choice["delta"].get("content", "") for each in chunks for choice in each["choices"])
+    assert text.startswith(" a picture ")
+    assert chunks[-1]["usage"]["prompt_tokens"] == 100
+    assert engine.asked[-1]["stream_options"] == {"include_usage": True}
+
+
+async def test_stream_that_is_left_ends_the_engines_work(fake: tuple[FakeEngine, EngineClient]) -> None:
+    """By closing the connection."""
+    engine, client = fake
+
+    async def never_ends(request: web.Request) -> web.StreamResponse:
+        response = await engine.begin_stream(request)
+        while True:
+            await response.write(event(chunk({"content": "more "})))
+            await asyncio.sleep(0.01)
+
+    engine.answer = never_ends
+    async with client.stream({"messages": []}) as received:
+        async for _ in received:
+            break
+    await until(lambda: engine.under_way == 0)
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (b"", EngineError),
+        (event(chunk({"content": "a"})), EngineError),
+        (event({"error": {"message": "secret", "code": 500}}) + b"data: [DONE]\n\n", EngineError),
+        (b"data: {nonsense}\n\n", EngineError),
+        (b"data: 7\n\n", EngineError),
+    ],
+)
+async def test_stream_that_breaks_off_is_an_error(
+    fake: tuple[FakeEngine, EngineClient], sent: bytes, expected: type[Exception]
+) -> None:
+    """Never a shorter answer."""
+    engine, client = fake
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = await engine.begin_stream(request)
+        await response.write(sent)
+        await response.write_eof()
+        return response
+
+    engine.answer = answer
+    with pytest.raises(expected) as caught:
+        async with client.stream({"messages": []}) as received:
+            async for _ in received:
+                pass
+    assert "secret" not in str(caught.value)
+
+
+async def test_stream_of_a_silent_engine_times_out(fake: tuple[FakeEngine, EngineClient]) -> None:
+    """After the first chunk too."""
+    engine, client = fake
+
+    async def hangs(request: web.Request) -> web.StreamResponse:
+        await engine.begin_stream(request)
+        await asyncio.Event().wait()
+        return web.Response()
+
+    engine.answer = hangs
+    with pytest.raises(EngineTimeoutError):
+        async with client.stream({"messages": []}) as received:
+            async for _ in received:
+                pass
+
+
+async def test_stream_that_is_refused_is_our_error(fake: tuple[FakeEngine, EngineClient]) -> None:
+    """Before anything is read of it."""
+    engine, client = fake
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    engine.answer = answer
+    with pytest.raises(EngineBusyError):
+        async with client.stream({"messages": []}):
+            pass

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from adapter.engine.template import collapse, conversation, derive
+from adapter.engine.template import collapse, conversation, derive, find_image_mark
 
 # Of JoyCaption's shape: contents are strings, the template writes the image's tokens.
 OWN = (
@@ -17,6 +17,7 @@ OWN = (
 )
 TEXT = {"type": "text", "text": "Say {{ what }}."}
 IMAGE = {"type": "image"}
+MARK = "<70><69><71>"
 
 
 def render(template: str, messages: list[dict[str, Any]]) -> str:
@@ -27,10 +28,10 @@ def render(template: str, messages: list[dict[str, Any]]) -> str:
     )
 
 
-@pytest.mark.parametrize("content", [[IMAGE, TEXT], [TEXT, IMAGE], [TEXT]])
+@pytest.mark.parametrize("content", [[IMAGE, TEXT], [TEXT, IMAGE]])
 def test_derive_gives_parts_the_text_of_a_string(content: list[dict[str, str]]) -> None:
     """Whether the text stands before or after the image."""
-    template = derive(OWN, tokenizer_adds_begin=False)
+    template = derive(OWN, MARK, tokenizer_adds_begin=False)
     system = {"role": "system", "content": "You are."}
     as_string = render(OWN, [system, {"role": "user", "content": TEXT["text"]}])
     assert render(template, [system, {"role": "user", "content": content}]) == as_string
@@ -39,7 +40,7 @@ def test_derive_gives_parts_the_text_of_a_string(content: list[dict[str, str]]) 
 
 def test_derive_joins_several_texts_by_a_newline() -> None:
     """In their order."""
-    template = derive(OWN, tokenizer_adds_begin=False)
+    template = derive(OWN, MARK, tokenizer_adds_begin=False)
     parts = [{"type": "text", "text": "a"}, IMAGE, {"type": "text", "text": "b"}]
     assert "<71>a\nb<eot>" in render(template, [{"role": "user", "content": parts}])
 
@@ -47,8 +48,66 @@ def test_derive_joins_several_texts_by_a_newline() -> None:
 def test_derive_for_a_tokenizer_that_adds_its_begin_writes_it() -> None:
     """vLLM doesn't add it to a chat."""
     messages = conversation("Say.", as_parts=True)
-    plain = render(derive(OWN, tokenizer_adds_begin=False), messages)
-    assert render(derive(OWN, tokenizer_adds_begin=True), messages) == "<bos>" + plain
+    plain = render(derive(OWN, MARK, tokenizer_adds_begin=False), messages)
+    assert render(derive(OWN, MARK, tokenizer_adds_begin=True), messages) == "<bos>" + plain
+
+
+@pytest.mark.parametrize("content", [[TEXT], TEXT["text"]])
+def test_derive_without_an_image_leaves_its_tokens_out(content: object) -> None:
+    """The model's own template would write them all the same."""
+    template = derive(OWN, MARK, tokenizer_adds_begin=False)
+    assert render(template, [{"role": "user", "content": content}]) == (
+        "<bos>[user]Say {{ what }}.<eot>[assistant]"
+    )
+
+
+@pytest.mark.parametrize("turn_with_image", [0, 1, 2])
+def test_derive_of_several_turns_marks_the_one_with_the_image(turn_with_image: int) -> None:
+    """Where the model's own template marks each."""
+    messages: list[dict[str, Any]] = []
+    for turn in range(3):
+        parts = [IMAGE] * (turn == turn_with_image) + [{"type": "text", "text": f"{turn}?"}]
+        messages += [{"role": "user", "content": parts}, {"role": "assistant", "content": f"{turn}!"}]
+    text = render(derive(OWN, MARK, tokenizer_adds_begin=False), messages)
+    assert text.count(MARK) == 1
+    assert f"[user]{MARK}{turn_with_image}?<eot>" in text
+
+
+def test_derive_where_only_the_first_turn_is_marked_keeps_it_there() -> None:
+    """As the model was trained, whichever turn the client sent it with."""
+    own = OWN.replace("message['role'] == 'user'", "loop.first")
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "a"},
+        {"role": "user", "content": [IMAGE, TEXT]},
+    ]
+    text = render(derive(own, MARK, tokenizer_adds_begin=False), messages)
+    assert text == render(own, [messages[0], {"role": "user", "content": TEXT["text"]}])
+    plain = render(derive(own, MARK, tokenizer_adds_begin=False), messages[:1])
+    assert plain == "<bos>[user]a<eot>[assistant]"
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "  ", "{# end #}\n"])
+def test_derive_keeps_blanks_at_the_end_as_they_are(end: str) -> None:
+    """They would be tokens."""
+    messages = conversation("Say.", as_parts=False)
+    derived = render(derive(OWN + end, MARK, tokenizer_adds_begin=False), conversation("Say.", as_parts=True))
+    assert derived == render(OWN + end, messages)
+
+
+@pytest.mark.parametrize(
+    ("rendered", "expected"),
+    [
+        ("<|user|>\n\n<|70|><|69|><|71|>Say.<|eot|>", "<|70|><|69|><|71|>"),
+        ("<|user|> <|69|> Say.<|eot|>", "<|69|>"),
+        ("<|user|> Say.<|eot|>", None),
+        ("<|69|> and <|69|>", None),
+    ],
+)
+def test_find_image_mark_takes_what_stands_right_beside_the_token(
+    rendered: str, expected: str | None
+) -> None:
+    """And tells when there isn't one image token a picture."""
+    assert find_image_mark(rendered, "<|69|>") == expected
 
 
 def test_collapse_makes_one_of_each_run() -> None:

@@ -1,5 +1,7 @@
 """The whole service on a real socket, with a fake engine behind it."""
 
+import io
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,11 +37,12 @@ class Service:
             return response.status, await response.json()
 
     async def post(self, path: str, body: Any) -> tuple[int, Any]:
-        async with self.session.post(self.server.make_url(path), json=body) as response:
-            return response.status, await response.json()
+        return await self.post_raw(path, json.dumps(body).encode())
 
     async def post_raw(self, path: str, body: bytes) -> tuple[int, Any]:
-        async with self.session.post(self.server.make_url(path), data=body) as response:
+        headers = {"Content-Type": "application/json"}
+        url = self.server.make_url(path)
+        async with self.session.post(url, data=io.BytesIO(body), headers=headers) as response:
             return response.status, await response.json()
 
     @property

@@ -11,6 +11,7 @@ from adapter.errors import SettingsError
 from adapter.prompts import PromptBook
 from adapter.web.app import bind, count_gpus, make_app
 from adapter.web.keys import ENGINE
+from adapter.web.legacy import error_body
 from adapter.web.middleware import errors_to_json
 
 
@@ -36,6 +37,28 @@ def test_bind_to_port_0_picks_one() -> None:
         assert listener.getsockname()[1] > 0
 
 
+@pytest.mark.parametrize(
+    ("flags", "allowed"),
+    [
+        ({"host": "0.0.0.0"}, False),
+        ({"host": "::"}, False),
+        ({"host": "0.0.0.0", "api_key": "k"}, True),
+        ({"host": "0.0.0.0", "insecure": True}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "127.0.0.2"}, True),
+        ({"host": "::1"}, True),
+    ],
+)
+def test_bind_beyond_this_machine_wants_a_key(flags: dict[str, object], allowed: bool) -> None:
+    """Or to be told that it's meant so."""
+    settings = Settings.load({"port": 0, **flags})
+    if allowed:
+        bind(settings).close()
+    else:
+        with pytest.raises(SettingsError, match="set CAPTION_API_KEY"):
+            bind(settings)
+
+
 async def test_count_gpus_without_visible_ones_is_0(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty CUDA_VISIBLE_DEVICES hides all."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -48,7 +71,7 @@ async def test_an_unexpected_failure_is_500_without_its_text() -> None:
     async def fail(request: web.Request) -> web.StreamResponse:
         raise RuntimeError("secret")
 
-    app = web.Application(middlewares=[errors_to_json])
+    app = web.Application(middlewares=[errors_to_json({"/": error_body})])
     app.router.add_get("/", fail)
     async with TestServer(app) as server, ClientSession() as session, session.get(server.make_url("/")) as r:
         assert r.status == 500

@@ -10,7 +10,6 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from adapter.chat import NEUTRAL_SAMPLING
 from adapter.prompts import PromptBook
 from adapter.web.keys import ENGINE
 from adapter.web.legacy import CaptionOptions
@@ -112,7 +111,15 @@ async def test_caption_sends_the_prepared_pixels_and_every_sampling_value(
     assert user["content"][1]["type"] == "text"
     sampling = {name: asked[name] for name in asked if name not in ("messages", "model")}
     assert sampling == {
-        **NEUTRAL_SAMPLING,
+        "n": 1,
+        "stop": [],
+        "min_p": 0.0,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "repetition_penalty": 1.0,
+        "logprobs": False,
+        "top_logprobs": None,
+        "skip_special_tokens": True,
         "temperature": 0.6,
         "top_p": 0.9,
         "top_k": -1,
@@ -204,7 +211,7 @@ async def test_caption_of_no_json_object_is_400(service: Service, body: bytes, e
         ({"image_path": ""}, "image_path is required"),
         ({"image_path": 7}, "image_path: "),
         ({"image_path": ["/a"]}, "image_path: "),
-        ({"image_path": "relative.png"}, "image_path must be an absolute path"),
+        ({"image_path": "relative.png"}, "image_path: must be an absolute path"),
         ({"prompt": 7}, "prompt: "),
         ({"caption_type": True}, "caption_type: "),
         ({"caption_length": "endless"}, ""),
@@ -483,7 +490,7 @@ async def test_a_body_beyond_the_limit_is_413(service: Service) -> None:
     """As JSON, like every error."""
     status, body = await service.post("/caption", {"image_path": "/x" * 10**5})
     assert status == 413
-    assert body["error"] == "The request body is too large"
+    assert body["error"] == "The request body is larger than 100000 bytes"
 
 
 @pytest.mark.parametrize(

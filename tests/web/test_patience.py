@@ -3,16 +3,17 @@
 import asyncio
 import json
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientError, ClientSession, web
 from aiohttp.test_utils import BaseTestServer, TestServer
 
 from adapter.config import PROJECT_DIR
-from adapter.errors import EngineError, ImageDamagedError
+from adapter.errors import CaptionError, EngineError, ImageDamagedError
+from adapter.web.legacy import error_body
 from adapter.web.middleware import errors_to_json
 from adapter.web.patience import Patience
 from tests.fake_engine import completion
@@ -27,10 +28,11 @@ class Answers:
         self.go_on = asyncio.Event()
         self.error: Exception | None = None
         self.cancelled = False
+        self.late_error: Callable[[CaptionError], dict[str, Any]] | None = error_body
         self._patience = patience
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        return await self._patience.answer(request, self._work())
+        return await self._patience.answer(request, self._work(), self.late_error)
 
     async def _work(self) -> dict[str, Any]:
         try:
@@ -46,7 +48,7 @@ class Answers:
 @pytest.fixture
 async def slow() -> AsyncIterator[tuple[Answers, BaseTestServer]]:
     answers = Answers(Patience(plain_s=0.2, space_s=0.05))
-    app = web.Application(middlewares=[errors_to_json])
+    app = web.Application(middlewares=[errors_to_json({"/": error_body})])
     app.router.add_get("/", answers.handle)
     async with TestServer(app) as server:
         yield answers, server
@@ -96,6 +98,20 @@ async def test_late_answer_is_white_space_and_then_json(
         rest = await response.read()
         assert json.loads(rest) == expected
         assert rest.strip() == json.dumps(expected, separators=(",", ":")).encode()
+
+
+async def test_late_error_without_a_body_ends_the_connection(
+    slow: tuple[Answers, BaseTestServer],
+) -> None:
+    """So that no client takes half an answer for a whole one."""
+    answers, server = slow
+    answers.late_error = None
+    answers.error = EngineError("The engine failed")
+    async with ClientSession() as session, session.get(server.make_url("/")) as response:
+        assert await response.content.read(1) == b" "
+        answers.go_on.set()
+        with pytest.raises(ClientError):
+            await response.read()
 
 
 async def test_late_answer_to_a_client_that_left_is_cancelled(slow: tuple[Answers, BaseTestServer]) -> None:

@@ -1,0 +1,146 @@
+"""Where an image's bytes come from: a file, a data URL, or bytes that are there already.
+
+What the bytes show is the business of `images`.
+"""
+
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import unquote_to_bytes
+
+import pybase64
+
+from adapter.errors import (
+    FileMissingError,
+    FileNotAllowedError,
+    ImageDamagedError,
+    ImageTooLargeError,
+    InvalidRequestError,
+    NotAnImageError,
+)
+
+DATA_SCHEME = "data:"
+BLANKS = b" \t\r\n"
+URL_SAFE_TO_PLAIN = bytes.maketrans(b"-_", b"+/")
+PERCENT_SEQUENCE = re.compile(r"%[0-9A-Fa-f]{2}")
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What is refused: files over `max_bytes`, images over `max_pixels`, paths outside of `roots`.
+
+    `roots` None: any path may be read.
+    """
+
+    max_bytes: int
+    max_pixels: int
+    roots: tuple[str, ...] | None = None
+
+    def allow(self, path: str) -> bool:
+        """Whether `path`, its links followed, lies in one of the roots."""
+        if self.roots is None:
+            return True
+        real = os.path.realpath(path)
+        return any(os.path.commonpath([real, root]) == root for root in map(os.path.realpath, self.roots))
+
+
+class ImageSource(Protocol):
+    """Something that an image's bytes can be read from."""
+
+    def read(self, limits: ImageLimits) -> bytes:
+        """The bytes. May block; raises the file and image errors of `errors`, and InvalidRequestError."""
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """The regular file at the absolute `path`."""
+
+    path: str
+
+    def read(self, limits: ImageLimits) -> bytes:
+        """Raises InvalidRequestError for a relative path, FileNotAllowedError when it may not be read,
+        FileMissingError, NotAnImageError when it is no regular file, ImageTooLargeError.
+        """
+        path = self.path
+        if not os.path.isabs(path) or "\0" in path:
+            raise InvalidRequestError("An image must be given by its absolute path")
+        if not limits.allow(path):
+            raise FileNotAllowedError(f"Outside of the folders that may be read: {path}")
+        try:
+            # Non-blocking, so that opening a FIFO doesn't wait for a writer.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise FileMissingError(f"Image not found: {path}") from error
+        except OSError as error:
+            raise FileNotAllowedError(f"Image can't be read: {path}") from error
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise NotAnImageError("Not a regular file")
+            if status.st_size > limits.max_bytes:
+                raise _too_many_bytes(limits)
+            with open(descriptor, "rb", closefd=False) as file:
+                data = file.read(limits.max_bytes + 1)
+        except OSError as error:
+            raise ImageDamagedError("The file can't be read to its end") from error
+        finally:
+            os.close(descriptor)
+        if len(data) > limits.max_bytes:
+            raise _too_many_bytes(limits)
+        return data
+
+
+@dataclass(frozen=True)
+class ImageBytes:
+    """A whole file's bytes."""
+
+    data: bytes = field(repr=False)
+
+    def read(self, limits: ImageLimits) -> bytes:
+        """Raises ImageTooLargeError."""
+        if len(self.data) > limits.max_bytes:
+            raise _too_many_bytes(limits)
+        return self.data
+
+
+@dataclass(frozen=True)
+class DataURL:
+    """`data:[TYPE][;base64],DATA` (RFC 2397). The type isn't believed: the bytes tell."""
+
+    url: str = field(repr=False)
+
+    def read(self, limits: ImageLimits) -> bytes:
+        """Base64 with or without padding, blanks in it, in either alphabet; percent-encoded or not.
+
+        Raises InvalidRequestError, ImageTooLargeError.
+        """
+        head, comma, body = self.url.partition(",")
+        if not head.lower().startswith(DATA_SCHEME) or not comma:
+            raise InvalidRequestError("The data URL must have the form data:image/...;base64,...")
+        is_base64 = head.lower().replace(" ", "").endswith(";base64")
+        # Four characters hold three bytes, and one escaped byte takes three characters.
+        if len(body) > limits.max_bytes * 4:
+            raise _too_many_bytes(limits)
+        data = unquote_to_bytes(body) if PERCENT_SEQUENCE.search(body) else _to_ascii(body)
+        return ImageBytes(_from_base64(data) if is_base64 else data).read(limits)
+
+
+def _to_ascii(text: str) -> bytes:
+    try:
+        return text.encode("ascii")
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError("The data URL holds characters that no URL may hold") from error
+
+
+def _from_base64(text: bytes) -> bytes:
+    text = text.translate(URL_SAFE_TO_PLAIN, BLANKS).rstrip(b"=")
+    try:
+        return pybase64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    except ValueError as error:  # binascii.Error is one
+        raise InvalidRequestError("The data URL's base64 can't be decoded") from error
+
+
+def _too_many_bytes(limits: ImageLimits) -> ImageTooLargeError:
+    return ImageTooLargeError(f"The file is larger than {limits.max_bytes} bytes")

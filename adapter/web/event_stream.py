@@ -1,0 +1,60 @@
+"""Server-sent events, passed on as they come and kept alive while nothing does."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+COMMENT = b": waiting\n\n"  # SSE's way to send nothing
+
+
+class EventStream:
+    """The answer to one request. It begins with the first event, or with a comment after `plain_s`."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self._response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream; charset=utf-8",
+                "Cache-Control": "no-cache",
+                "X-Accel-Buffering": "no",  # tells nginx not to collect it
+            }
+        )
+        self._begin = asyncio.Lock()
+        self._last_sent = asyncio.get_running_loop().time()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the status is sent already."""
+        return self._response.prepared
+
+    async def send(self, events: bytes) -> None:
+        """Sends whole events, waiting for a client that is slow to read them."""
+        async with self._begin:
+            if not self.begun:
+                await self._response.prepare(self._request)
+        self._last_sent = asyncio.get_running_loop().time()
+        await self._response.write(events)
+
+    async def end(self) -> web.StreamResponse:
+        await self._response.write_eof()
+        return self._response
+
+    @contextlib.asynccontextmanager
+    async def kept_alive(self, plain_s: float, space_s: float) -> AsyncIterator[None]:
+        """Sends a comment after `plain_s` without any event, and one in every `space_s` without."""
+        beating = asyncio.create_task(self._beat(plain_s, space_s))
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)  # a client that left ends it too
+
+    async def _beat(self, plain_s: float, space_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            silence_s = space_s if self.begun else plain_s
+            await asyncio.sleep(max(0.0, self._last_sent + silence_s - loop.time()))
+            if loop.time() >= self._last_sent + (space_s if self.begun else plain_s):
+                await self.send(COMMENT)

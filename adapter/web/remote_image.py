@@ -1,0 +1,157 @@
+"""Images at http(s) URLs, from hosts that the operator named and from nowhere else.
+
+A client's URL makes this service speak to other machines, so each step is checked: the host's name by the
+list, every address that it resolves to before it is connected to, and both again on each redirect.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable, Collection
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from adapter.errors import InvalidRequestError
+from adapter.sources import ImageBytes, ImageLimits
+
+MOST_REDIRECTS = 3
+REDIRECTS = (301, 302, 303, 307, 308)
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # addresses of IPv4 seen from IPv6, RFC 6052
+
+
+class RemoteImageError(InvalidRequestError):
+    """The image at that URL can't be had; says what is wrong with it."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet: not of this machine, its network or a tunnel."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is not None:
+            return is_public(str(ip.ipv4_mapped))
+        if ip.sixtofour is not None or ip.teredo is not None or ip in NAT64:
+            return False
+    return ip.is_global and not ip.is_multicast
+
+
+class _PublicResolver(AbstractResolver):
+    """Resolves names, and refuses those of which any address isn't allowed."""
+
+    def __init__(self, allow_address: Callable[[str], bool]) -> None:
+        self._allow_address = allow_address
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        if not all(self._allow_address(entry["host"]) for entry in found):
+            raise RemoteImageError(f"The host {host} has no public address")
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+class RemoteImages:
+    """Fetches images. `hosts`: `NAME` or `NAME:PORT`, exact; without a port the scheme's own.
+
+    `allow_address` decides about a resolved address. To be closed.
+    """
+
+    def __init__(
+        self,
+        hosts: Collection[str],
+        limits: ImageLimits,
+        timeout_s: float,
+        allow_address: Callable[[str], bool] = is_public,
+    ) -> None:
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._limits = limits
+        self._allow_address = allow_address
+        # A resolver needs the running loop, and most services never fetch anything.
+        self._session: aiohttp.ClientSession | None = None
+        self._timeout_s = timeout_s
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def fetch(self, address: str) -> ImageBytes:
+        """The file at `address`. Raises RemoteImageError, ImageTooLargeError."""
+        if not self._hosts:
+            raise RemoteImageError(
+                "Images at http(s) URLs are not fetched here: send a data: URL "
+                "(the operator allows hosts by CAPTION_ALLOWED_IMAGE_HOSTS)"
+            )
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._follow(self._checked(address))
+        except TimeoutError as error:
+            raise RemoteImageError(f"The image's host took longer than {self._timeout_s:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            # What kept it from being fetched would tell the client about this network.
+            raise RemoteImageError("The image can't be fetched from its host") from error
+
+    async def _follow(self, url: URL) -> ImageBytes:
+        session = self._open_session()
+        for _ in range(MOST_REDIRECTS + 1):
+            async with session.get(url, allow_redirects=False) as response:
+                if response.status in REDIRECTS and "Location" in response.headers:
+                    url = self._checked(response.headers["Location"], base=url)
+                    continue
+                if response.status != 200:
+                    raise RemoteImageError(f"The image's host answered with status {response.status}")
+                return await self._read(response)
+        raise RemoteImageError("The image's host redirects too often")
+
+    async def _read(self, response: aiohttp.ClientResponse) -> ImageBytes:
+        data = bytearray()
+        async for received in response.content.iter_any():
+            data += received
+            if len(data) > self._limits.max_bytes:
+                break
+        image = ImageBytes(bytes(data))
+        image.read(self._limits)
+        return image
+
+    def _checked(self, address: str, base: URL | None = None) -> URL:
+        try:
+            url = base.join(URL(address)) if base else URL(address)
+            host, port = (url.host or "").lower(), url.port
+        except ValueError as error:
+            raise RemoteImageError("The image's URL can't be read") from error
+        name = host if url.is_default_port() else f"{host}:{port}"
+        if url.scheme not in ("http", "https") or url.user is not None or name not in self._hosts:
+            raise RemoteImageError(f"Images are not fetched from {name if host else 'there'}")
+        if _is_ip_address(host) and not self._allow_address(host):
+            raise RemoteImageError(f"The host {host} has no public address")
+        return url
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            options: dict[str, Any] = {
+                "resolver": _PublicResolver(self._allow_address),
+                "use_dns_cache": False,
+            }
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(**options),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"Accept": "image/*", "Accept-Encoding": "identity"},
+                auto_decompress=False,
+            )
+        return self._session
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -20,6 +20,7 @@ Environment:
   CAPTION_GPU_MEMORY_UTILIZATION  share of the GPU's memory to use
   CAPTION_MAX_MODEL_LEN           longest prompt and answer together, in tokens
   CAPTION_ENGINE_SOCKET           Unix socket to listen on
+  CAPTION_RUN_DIR                 folder of that socket, when it isn't given
   CAPTION_ENGINE_PYTHON           a Python that has vLLM already
   CAPTION_VENV_DIR                where .venv-engine is made (default: beside this file)
   CAPTION_TORCH_CPU_INDEX         where to find torch's CPU build
@@ -184,8 +185,8 @@ install() {
 
 # --- What runs --------------------------------------------------------------------------------------
 
-socket=${CAPTION_ENGINE_SOCKET:-}
-if [[ -z $socket ]]; then socket=${XDG_RUNTIME_DIR:-${TMPDIR:-/tmp}}/joycaption-$UID/engine.sock; fi
+# The service starts with the same default, so that a dataset run finds an engine that was started by hand.
+socket=${CAPTION_ENGINE_SOCKET:-${CAPTION_RUN_DIR:-${XDG_RUNTIME_DIR:-${TMPDIR:-/tmp}}/joycaption-$UID}/engine.sock}
 run_dir=$(dirname -- "$socket")
 if [[ $device == cuda ]]; then
   command=("$python" -m vllm.entrypoints.cli.main serve "$model")

@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from openai.types.chat import ChatCompletion
 
@@ -15,10 +15,11 @@ from adapter.config import Settings
 from adapter.engine.client import Chunk, EngineClient
 from adapter.engine.launcher import Engine
 from adapter.errors import EngineBusyError, StoppingError
-from adapter.images import open_image, prepare, to_data_url
+from adapter.images import Kind, open_image, prepare, to_data_url
 from adapter.sources import ImageLimits, ImageSource
 
-T = TypeVar("T")
+# Files that are read at one time. They cost no core, and on a network disk one may take seconds.
+READERS = 32
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Captioner:
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = False
+        self._readers = ThreadPoolExecutor(READERS, "read")
         self._workers = ThreadPoolExecutor(settings.prepare_workers, "prepare")
 
     @contextlib.contextmanager
@@ -71,27 +73,41 @@ class Captioner:
         Where it wouldn't, `caption` is as quick to say so.
         """
         if self._in_flight.locked():
-            await self._in_worker(self._open, image)
+            await asyncio.get_running_loop().run_in_executor(self._readers, self._open, image)
 
     async def caption(self, request: CaptionRequest) -> TimedCaption:
         """The caption of one admitted image. Raises the image, file and engine errors of `errors`."""
+        async with contextlib.aclosing(self.captions([request])) as captions:
+            return await anext(captions)
+
+    async def captions(self, requests: Sequence[CaptionRequest]) -> AsyncGenerator[TimedCaption]:
+        """Those of several requests about the same image, each as soon as it is there.
+
+        The image is prepared once, and one request follows the other, so that the engine has the image's part
+        of the prompt in its prefix cache. Raises as `caption`; what was given by then stays good.
+        """
         started = time.monotonic()
-        caption = to_caption(await self.complete(request), request.trigger)
-        return TimedCaption(caption, time.monotonic() - started)
+        async with self._turn() as client:
+            image_url = await self._image_url(requests[0].image, client)
+            for request in requests:
+                arguments = to_arguments(request, image_url, self._engine.model)
+                caption = to_caption(await client.complete(arguments), request.trigger)
+                yield TimedCaption(caption, time.monotonic() - started)
+                started = time.monotonic()
 
     async def complete(self, request: CaptionRequest) -> ChatCompletion:
         """The engine's whole answer to an admitted request. Raises as `caption`."""
         async with self._turn() as client:
-            return await client.complete(await self._arguments(request, client))
+            image_url = await self._image_url(request.image, client)
+            return await client.complete(to_arguments(request, image_url, self._engine.model))
 
     @contextlib.asynccontextmanager
     async def stream(self, request: CaptionRequest) -> AsyncIterator[AsyncIterator[list[Chunk]]]:
         """The engine's answer to an admitted request as it is written, see `EngineClient.stream`."""
-        async with (
-            self._turn() as client,
-            client.stream(await self._arguments(request, client)) as chunks,
-        ):
-            yield chunks
+        async with self._turn() as client:
+            image_url = await self._image_url(request.image, client)
+            async with client.stream(to_arguments(request, image_url, self._engine.model)) as chunks:
+                yield chunks
 
     async def drain(self, limit_s: float) -> None:
         """Refuses new images, waits up to `limit_s` for those under way, and gives up the rest."""
@@ -102,6 +118,7 @@ class Captioner:
             self._given_up.add(task)
             task.cancel()
         # Waits for no thread: what is still being decoded is of no use any more.
+        self._readers.shutdown(wait=False, cancel_futures=True)
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     @contextlib.asynccontextmanager
@@ -128,18 +145,16 @@ class Captioner:
             if not self._work:
                 self._idle.set()
 
-    async def _arguments(self, request: CaptionRequest, client: EngineClient) -> dict[str, Any]:
-        image_url = None
-        if request.image is not None:
-            image_url = await self._in_worker(self._prepare, request.image, client.is_local)
-        return to_arguments(request, image_url, self._engine.model)
+    async def _image_url(self, image: ImageSource | None, client: EngineClient) -> str | None:
+        if image is None:
+            return None
+        loop = asyncio.get_running_loop()
+        data = await loop.run_in_executor(self._readers, image.read, self._limits)
+        kind: Kind = "bmp" if client.is_local else "png"
+        return await loop.run_in_executor(self._workers, self._prepare, data, kind)
 
-    async def _in_worker(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
-
-    def _prepare(self, image: ImageSource, engine_is_local: bool) -> str:
-        prepared = prepare(image.read(self._limits), self._limits)
-        return to_data_url(prepared, "bmp" if engine_is_local else "png")
+    def _prepare(self, data: bytes, kind: Kind) -> str:
+        return to_data_url(prepare(data, self._limits), kind)
 
     def _open(self, image: ImageSource) -> None:
         open_image(image.read(self._limits), self._limits).close()

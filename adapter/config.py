@@ -25,6 +25,7 @@ ENGINE_SETTINGS = (
     "max_model_len",
     "engine_python",
     "venv_dir",
+    "run_dir",
 )
 
 
@@ -126,6 +127,12 @@ class Settings(BaseSettings):
     ] = None
     engine_python: Annotated[Path | None, Field(description="A Python that has vLLM already.")] = None
     venv_dir: Annotated[Path | None, Field(description="Where the virtual environments are made.")] = None
+    run_dir: Annotated[
+        Path, Field(description="Where a running engine is told of, for dataset runs to find it.")
+    ] = Path(
+        os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp",  # noqa: S108
+        f"joycaption-{os.getuid()}",
+    )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="How much is logged.")
     ] = "info"

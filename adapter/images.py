@@ -16,6 +16,9 @@ from adapter.sources import ImageLimits
 
 SIDE_PX = 384  # SigLIP so400m/14-384, the model's own input
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+EXTENSIONS = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .apng .webp .bmp .dib .gif .tif .tiff".split()
+)  # how files of these formats are called, as Pillow registers them
 WHITE = (255, 255, 255, 255)
 # What Pillow's decoders raise on damaged data, as seen in its plugins' sources.
 DECODE_ERRORS = (
@@ -32,6 +35,7 @@ DECODE_ERRORS = (
     struct.error,
     zlib.error,
 )
+Kind = Literal["bmp", "png"]
 TOO_MANY_PIXELS = (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError)
 
 
@@ -77,7 +81,7 @@ def prepare(data: bytes, limits: ImageLimits) -> Image.Image:
     return image.resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
 
 
-def to_data_url(image: Image.Image, kind: Literal["bmp", "png"] = "bmp") -> str:
+def to_data_url(image: Image.Image, kind: Kind = "bmp") -> str:
     """`image` losslessly as a data URL.
 
     BMP costs a hundredth of PNG's time at both ends and, at 384 x 384, 590 kB instead of 300: right for

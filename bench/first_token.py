@@ -38,7 +38,7 @@ async def main() -> None:
     parser.add_argument("--requests", type=int, default=200)
     arguments = parser.parse_args()
     client = EngineClient(arguments.engine_url, timeout_s=60)
-    model = await client.model()
+    model = (await client.model()).id
     await client.close()
     book = PromptBook.load(PROJECT_DIR / "styles.json")
     rng = random.Random(1)

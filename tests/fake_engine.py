@@ -74,6 +74,7 @@ class FakeEngine:
     tokens: list[int] = field(default_factory=lambda: [1, *[IMAGE_TOKEN] * 64, 2])
     answer: Answer | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
+    metrics: str = ""
     under_way: int = 0
     most_under_way: int = 0
     aborted: int = 0
@@ -81,6 +82,7 @@ class FakeEngine:
     def app(self) -> web.Application:
         app = web.Application(client_max_size=2**26)
         app.router.add_get("/health", self._health)
+        app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/tokenize", self._tokenize)
         app.router.add_post("/detokenize", self._detokenize)
@@ -111,6 +113,9 @@ class FakeEngine:
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.Response(status=200 if self.healthy else 503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return web.Response(text=self.metrics)
 
     async def _models(self, request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": "fake", "max_model_len": 4096}]})

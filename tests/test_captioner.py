@@ -1,6 +1,7 @@
 """The one way to a caption, against a fake engine."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -51,6 +52,23 @@ async def test_caption_of_a_path_and_of_its_bytes_is_the_same(
     by_bytes = await captioner.caption(CaptionRequest.build(ImageBytes(picture.read_bytes()), "Say.", book))
     assert by_path.caption == by_bytes.caption
     assert by_path.seconds > 0
+
+
+async def test_captions_of_several_requests_prepare_the_image_once(
+    ready: tuple[FakeEngine, Captioner], book: PromptBook, picture: Path
+) -> None:
+    """One follows the other; what was given before one fails stays good."""
+    fake, captioner = ready
+    requests = [CaptionRequest.build(ImageFile(str(picture)), prompt, book) for prompt in ("A.", "B.")]
+    fake.asked.clear()
+    given = []
+    async with contextlib.aclosing(captioner.captions(requests)) as captions:
+        async for timed in captions:
+            given.append(timed.caption.text)
+            picture.unlink(missing_ok=True)
+            assert len(fake.asked) == len(given)
+    assert len(given) == 2
+    assert [body["messages"][1]["content"][1]["text"] for body in fake.asked] == ["A.", "B."]
 
 
 async def test_caption_of_many_keeps_to_the_limit_and_reaches_it(

@@ -4,7 +4,9 @@ Here aiohttp's errors and the engine's statuses become ours. The bodies come fro
 """
 
 import contextlib
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,6 +26,7 @@ from adapter.errors import (
 
 CONNECT_TIMEOUT_S = 5.0
 CONTEXT_EXCEEDED = ("maximum context length", "max_model_len")
+REQUESTS_LINE = re.compile(rb"^vllm:num_requests_(running|waiting)(?:\{[^}]*\})? ([0-9.e+]+)", re.MULTILINE)
 EVENT_END = b"\n\n"
 EVENT_DATA = b"data:"
 LAST_EVENT = b"[DONE]"
@@ -35,13 +38,23 @@ class _Tokens(BaseModel):
     tokens: list[int]
 
 
-class _Model(BaseModel):
+class ServedModel(BaseModel):
+    """What the engine serves: `id` is its name in requests, `root` what it was loaded from."""
+
     id: str
-    max_model_len: int | None = None
+    root: str | None = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """How busy the engine is: requests that it computes, and those that wait for it."""
+
+    running: int
+    waiting: int
 
 
 class _Models(BaseModel):
-    data: list[_Model]
+    data: list[ServedModel]
 
 
 class EngineClient:
@@ -79,12 +92,19 @@ class EngineClient:
         except (aiohttp.ClientError, TimeoutError):
             return False
 
-    async def model(self) -> str:
-        """The name that requests must give. Raises EngineError when none is served."""
+    async def load(self) -> Load:
+        """Raises what EngineError stands for. An engine that doesn't tell counts as idle."""
+        sums = {b"running": 0.0, b"waiting": 0.0}
+        for kind, value in REQUESTS_LINE.findall(await self._ask("GET", "/metrics")):
+            sums[kind] += float(value)
+        return Load(int(sums[b"running"]), int(sums[b"waiting"]))
+
+    async def model(self) -> ServedModel:
+        """Raises EngineError when none is served."""
         models = _parse(_Models, await self._ask("GET", "/v1/models"))
         if not models.data:
             raise EngineError("The engine serves no model")
-        return models.data[0].id
+        return models.data[0]
 
     async def tokenize(self, model: str, messages: list[dict[str, Any]]) -> list[int]:
         """The token ids of a conversation as the model gets them, image tokens expanded."""

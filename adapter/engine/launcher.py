@@ -16,7 +16,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from adapter.config import PROJECT_DIR, Settings
-from adapter.engine.client import EngineClient
+from adapter.engine.announce import RunningEngine, announced
+from adapter.engine.client import EngineClient, ServedModel
 from adapter.engine.progress import Progress, ProgressReader
 from adapter.engine.selfcheck import Probe, SelfCheckError, check
 from adapter.engine.template import PROBE_FILE, PROBE_PROMPT
@@ -31,6 +32,9 @@ HEALTH_TIMEOUT_S = 5.0
 # Silence of /health after which a running engine counts as gone; vLLM's API server answers within
 # milliseconds, and within seconds when it is rendering many images.
 LOST_AFTER_S = 30.0
+# Between the end of an engine that was ready and its next start; after that long a good time from anew.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+GOOD_AFTER_S = 600.0
 
 log = logging.getLogger("adapter.engine")
 
@@ -43,8 +47,10 @@ class Engine:
         self._book = book
         self._reader = ProgressReader()
         self._client: EngineClient | None = None
-        self._model = ""
+        self._model = ServedModel(id="")
         self._ready = False
+        self._ready_since: float | None = None
+        self._ended = False
 
     @property
     def progress(self) -> Progress:
@@ -56,6 +62,15 @@ class Engine:
         return self._ready
 
     @property
+    def ended(self) -> bool:
+        """Whether it is gone for good, or never came: `progress` says why."""
+        return self._ended
+
+    async def answers(self) -> bool:
+        """Whether it can be reached at this moment."""
+        return self._client is not None and await self._client.healthy(HEALTH_TIMEOUT_S)
+
+    @property
     def client(self) -> EngineClient:
         """To ask with. Raises EngineNotReadyError while the engine isn't ready."""
         if self._client is None or not self._ready:
@@ -65,32 +80,62 @@ class Engine:
     @property
     def model(self) -> str:
         """The name that requests to the engine give."""
-        return self._model
+        return self._model.id
+
+    @property
+    def weights(self) -> str:
+        """What the served model was loaded from, or its name where the engine doesn't tell."""
+        return self._model.root or self._model.id
 
     async def run(self) -> None:
-        """Starts the engine, or waits for the one at `engine_url`, and watches it until cancelled."""
+        """Starts the engine, or waits for the one at `engine_url`, and watches it until cancelled.
+
+        An engine that ends after it was ready is started again, after growing pauses. One that never
+        became ready isn't: what kept it from that would do so again, and this returns.
+        """
         try:
             if self._settings.engine_url:
                 await self._watch(self._settings.engine_url, self._remote_probe())
             else:
-                await self._run_process()
+                await self._run_processes()
         finally:
             self._ready = False
+            self._ended = True
             if self._client is not None:
                 await self._client.close()
 
     # --- An engine of our own ---------------------------------------------------------------------
 
+    async def _run_processes(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause_s = FIRST_PAUSE_S
+        while True:
+            self._ready_since = None
+            await self._run_process()
+            self._ready = False
+            if self._ready_since is None:
+                return
+            if loop.time() - self._ready_since > GOOD_AFTER_S:
+                pause_s = FIRST_PAUSE_S
+            reason = self.progress.message
+            log.warning("engine: starts again in %s s", pause_s)
+            self._reader = ProgressReader()
+            self._reader.restarting(reason)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
     async def _run_process(self) -> None:
         # mkdtemp makes it for this user alone, mode 0700: the socket in it needs no other guard.
         folder = Path(tempfile.mkdtemp(prefix="joycaption-"))
         try:
+            url = f"unix:{folder}/engine.sock"
             async with self._process(folder / "engine.sock") as process:
                 output = asyncio.create_task(self._read_output(process))
-                watch = asyncio.create_task(self._watch(f"unix:{folder}/engine.sock", folder / PROBE_FILE))
-                ended = asyncio.create_task(process.wait())
+                watch = asyncio.create_task(self._watch(url, folder / PROBE_FILE))
+                ended = asyncio.create_task(_exit_code(process))
                 try:
-                    await asyncio.wait({watch, ended}, return_when=asyncio.FIRST_COMPLETED)
+                    with announced(self._settings.run_dir, RunningEngine(url, self._settings.model)):
+                        await asyncio.wait({watch, ended}, return_when=asyncio.FIRST_COMPLETED)
                     if ended.done():
                         _signal_group(process.pid, signal.SIGKILL)  # else a child keeps the output open
                         await output
@@ -170,6 +215,8 @@ class Engine:
 
     async def _watch(self, url: str, probe: Path | Probe) -> None:
         """Tells whether the engine is ready, until cancelled."""
+        if self._client is not None:
+            await self._client.close()
         self._client = EngineClient(url, self._settings.engine_timeout_s)
         loop = asyncio.get_running_loop()
         last_healthy = loop.time()
@@ -190,7 +237,7 @@ class Engine:
         try:
             self._model = await self._client.model()
             known = probe if isinstance(probe, Probe) else Probe.load(probe)
-            await check(self._client, self._model, known)
+            await check(self._client, self.model, known)
         except (CaptionError, OSError) as error:
             message = str(error) if isinstance(error, SelfCheckError) else f"Self-check: {error}"
             if message != self.progress.message:
@@ -198,11 +245,21 @@ class Engine:
             self._reader.failed(message)
             return
         self._ready = True
+        self._ready_since = asyncio.get_running_loop().time()
         self._reader.ready()
-        log.info("engine: ready, serving %s", self._model)
+        log.info("engine: ready, serving %s", self.weights)
 
     def _remote_probe(self) -> Probe:
         return Probe(self._book.system_prompt, PROBE_PROMPT)
+
+
+async def _exit_code(process: asyncio.subprocess.Process) -> int:
+    """Once the process has ended. `process.wait()` would go on until its output is closed too, and what the
+    engine started may hold that open.
+    """
+    while process.returncode is None:  # noqa: ASYNC110 - there is no event for this
+        await asyncio.sleep(HEALTH_INTERVAL_S)
+    return process.returncode
 
 
 def _signal_group(process_group: int, number: signal.Signals) -> None:

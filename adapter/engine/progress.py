@@ -112,6 +112,10 @@ class ProgressReader:
     def failed(self, message: str) -> None:
         self.current = replace(self.current, status="error", message=message, current_file="")
 
+    def restarting(self, reason: str) -> None:
+        """The engine was ready, ended for that reason, and is about to be started again."""
+        self.current = Progress("loading", f"Starting again: {reason}")
+
     def ended(self, exit_code: int) -> None:
         """The engine's process is gone: says why, as far as its output told."""
         reason = self._last_raised or "the end of its output is in the log"

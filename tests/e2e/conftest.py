@@ -47,6 +47,11 @@ class RunningService:
         assert found, self.log.read_text()
         return found.group(1)
 
+    @property
+    def run_dir(self) -> Path:
+        """Where this service tells of its engine, apart from others on this machine."""
+        return self.log.parent / "run"
+
     def get(self, path: str) -> dict[str, Any]:
         return self._ask(urllib.request.Request(self.url + path))[1]
 
@@ -120,7 +125,11 @@ def start(folder: Path, **environment: str) -> RunningService:
     """The README's command on a free port, without this machine's settings but for where to install."""
     ours = {environment_name(name) for name in Settings.model_fields} - {"CAPTION_VENV_DIR"}
     inherited = {name: value for name, value in os.environ.items() if name not in ours}
-    environment = inherited | {"CAPTION_PORT": "0", "CUDA_VISIBLE_DEVICES": ""} | environment
+    environment = (
+        inherited
+        | {"CAPTION_PORT": "0", "CAPTION_RUN_DIR": str(folder / "run"), "CUDA_VISIBLE_DEVICES": ""}
+        | environment
+    )
     return start_command(folder, [str(PROJECT_DIR / "start_service.sh")], environment)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from adapter.engine.client import EngineClient
+from adapter.engine.client import EngineClient, Load
 from adapter.errors import (
     EngineBusyError,
     EngineError,
@@ -44,7 +44,7 @@ async def test_complete_gives_openais_type(fake: tuple[FakeEngine, EngineClient]
 async def test_model_and_tokenize(fake: tuple[FakeEngine, EngineClient]) -> None:
     """The served name, and ids."""
     engine, client = fake
-    assert await client.model() == "fake"
+    assert (await client.model()).id == "fake"
     assert await client.tokenize("fake", []) == engine.tokens
     assert await client.detokenize("fake", [1]) == "chat"
     assert await client.healthy(1.0)
@@ -167,6 +167,20 @@ async def test_complete_over_a_unix_socket_reaches_the_engine(tmp_path: Path) ->
     assert answered.choices[0].message.content == "over the socket"
     await client.close()
     await runner.cleanup()
+
+
+async def test_load_sums_the_engines_cores(fake: tuple[FakeEngine, EngineClient]) -> None:
+    """Without such figures it counts as idle."""
+    engine, client = fake
+    assert await client.load() == Load(0, 0)
+    engine.metrics = (
+        "# HELP vllm:num_requests_running Running.\n"
+        'vllm:num_requests_running{engine="0",model_name="m"} 3.0\n'
+        'vllm:num_requests_running{engine="1",model_name="m"} 4.0\n'
+        'vllm:num_requests_waiting{engine="0",model_name="m"} 1e+01\n'
+        'vllm:num_requests_waiting_by_reason{engine="0",reason="x"} 5.0\n'
+    )
+    assert await client.load() == Load(7, 10)
 
 
 async def test_stream_gives_the_chunks_as_they_come(fake: tuple[FakeEngine, EngineClient]) -> None:

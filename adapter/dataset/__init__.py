@@ -1,0 +1,1 @@
+"""The dataset command: captions for folders of images."""

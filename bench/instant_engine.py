@@ -1,0 +1,64 @@
+"""An engine that answers at once, for what the rest costs: `python bench/instant_engine.py SOCKET`.
+
+Speaks as much of vLLM's HTTP as the service asks for, on a Unix socket. What it answers says nothing.
+"""
+
+import sys
+
+import orjson
+from aiohttp import web
+
+TEXT = "a picture of something that is worth about as many words as a caption has"
+TOKENS = [1, *[7] * 64, 2]
+
+
+async def complete(request: web.Request) -> web.Response:
+    body = await request.read()
+    # The self-check wants another answer to another image.
+    text = f"{TEXT} {hash(body)}" if b'"max_tokens":24' in body else TEXT
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    return reply(
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "instant",
+            "choices": [choice | {"logprobs": None}],
+            "usage": {"prompt_tokens": 100, "completion_tokens": 16, "total_tokens": 116},
+        }
+    )
+
+
+def reply(body: object) -> web.Response:
+    return web.Response(body=orjson.dumps(body), content_type="application/json")
+
+
+async def models(request: web.Request) -> web.Response:
+    return reply({"object": "list", "data": [{"id": "instant", "root": "instant"}]})
+
+
+async def tokenize(request: web.Request) -> web.Response:
+    return reply({"count": len(TOKENS), "tokens": TOKENS})
+
+
+async def text(request: web.Request) -> web.Response:
+    return reply({"prompt": "chat"})
+
+
+async def healthy(request: web.Request) -> web.Response:
+    return web.Response()
+
+
+def main() -> None:
+    app = web.Application(client_max_size=2**26)
+    app.router.add_get("/health", healthy)
+    app.router.add_get("/metrics", healthy)
+    app.router.add_get("/v1/models", models)
+    app.router.add_post("/tokenize", tokenize)
+    app.router.add_post("/detokenize", text)
+    app.router.add_post("/v1/chat/completions", complete)
+    web.run_app(app, path=sys.argv[1], print=None, access_log=None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The ledger."""
+
+import os
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from adapter.dataset.ledger import Ledger, LedgerError, dataset_ledgers, ledger_path
+from adapter.dataset.records import FOUND, WRITTEN, Entry, Failure, displayed
+
+ENTRY = Entry(
+    output="a.txt",
+    image="a.png",
+    style="",
+    state=WRITTEN,
+    size=10,
+    mtime_ns=20,
+    details='{"prompt": "Say."}',
+    hash=b"h",
+    previous_hash=b"p",
+    text=None,
+    prompt_tokens=100,
+    completion_tokens=5,
+    seconds=1.5,
+    finish_reason="length",
+    at=3.0,
+)
+FAILURE = Failure("a.png", "a.txt", "image_damaged", "It is damaged", 5.0)
+
+
+def test_what_is_recorded_is_found_again(tmp_path: Path) -> None:
+    """By another run too."""
+    path = ledger_path(str(tmp_path))
+    ledger = Ledger(path)
+    ledger.record([ENTRY, Entry("b.txt", "b.png", "", FOUND)])
+    assert ledger.lookup(["a.txt", "none.txt"]) == {"a.txt": ENTRY}
+    ledger.close()
+    ledger = Ledger(path, read_only=True)
+    assert [entry.output for entry in ledger.entries()] == ["a.txt", "b.txt"]
+    assert ledger.count() == {
+        WRITTEN: 1,
+        FOUND: 1,
+        "prompt_tokens": 100,
+        "completion_tokens": 5,
+        "cut": 1,
+    }
+    ledger.close()
+
+
+def test_a_failure_lasts_until_there_is_a_text(tmp_path: Path) -> None:
+    """One an image and output."""
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.record((), [FAILURE])
+    ledger.record((), [FAILURE])
+    assert list(ledger.failures()) == [FAILURE]
+    assert list(ledger.failures(since=6.0)) == []
+    ledger.record([ENTRY])
+    assert list(ledger.failures()) == []
+    ledger.close()
+
+
+def test_thousands_are_looked_up_together(tmp_path: Path) -> None:
+    """More than SQLite takes parameters."""
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    outputs = [f"{number}.txt" for number in range(2500)]
+    ledger.record([Entry(output, output, "", FOUND) for output in outputs])
+    assert set(ledger.lookup(outputs)) == set(outputs)
+    ledger.close()
+
+
+def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
+    """As the file system gave them."""
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    odd = os.fsdecode(b"caf\xe9.txt")
+    ledger.record([Entry(odd, odd, "", FOUND)])
+    assert ledger.lookup([odd])[odd].image == odd
+    assert displayed(odd) == "caf\\udce9.txt"
+    ledger.close()
+
+
+def test_one_run_at_a_time_writes(tmp_path: Path) -> None:
+    """Others may read."""
+    path = tmp_path / "ledger.sqlite"
+    ledger = Ledger(path)
+    with pytest.raises(LedgerError, match="Another run"):
+        Ledger(path)
+    Ledger(path, read_only=True).close()
+    ledger.close()
+    Ledger(path).close()
+
+
+def test_shares_read_each_others_ledgers(tmp_path: Path) -> None:
+    """Their own entries count more."""
+    first = Ledger(ledger_path(str(tmp_path), (1, 2)))
+    first.record([ENTRY])
+    second = Ledger(ledger_path(str(tmp_path), (2, 2)))
+    assert second.lookup(["a.txt"]) == {"a.txt": ENTRY}
+    assert len(dataset_ledgers(str(tmp_path))) == 2
+    newer = Entry("a.txt", "a.png", "", FOUND)
+    second.record([newer])
+    assert second.lookup(["a.txt"]) == {"a.txt": newer}
+    first.close()
+    second.close()
+
+
+def test_a_ledger_that_can_not_be_opened_says_so(tmp_path: Path) -> None:
+    """And where else it could be."""
+    (tmp_path / "file").touch()
+    garbage = tmp_path / "garbage.sqlite"
+    garbage.write_bytes(b"no database" * 100)
+    newer = tmp_path / "newer.sqlite"
+    with sqlite3.connect(newer) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    for path in (tmp_path / "file/ledger.sqlite", garbage, newer):
+        with pytest.raises(LedgerError, match="--ledger PATH puts it elsewhere"):
+            Ledger(path)
+
+
+def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
+    """The next one is whole again."""
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    with pytest.raises(LedgerError, match="can't be written"):
+        ledger.record([ENTRY, replace(ENTRY, state=None)])  # type: ignore[arg-type]
+    assert ledger.lookup(["a.txt"]) == {}
+    ledger.record([ENTRY])
+    assert ledger.lookup(["a.txt"])["a.txt"].details == ENTRY.details
+    ledger.close()
+
+
+def test_exports_are_remembered(tmp_path: Path) -> None:
+    """By what they were when they were written."""
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    assert ledger.exported("/m.jsonl") is None
+    ledger.record_export("/m.jsonl", "1:2")
+    assert ledger.exported("/m.jsonl") == "1:2"
+    ledger.close()

@@ -1,0 +1,52 @@
+"""How many images are under way."""
+
+import asyncio
+
+from adapter.dataset.pace import FIRST, FLOOR, Pace
+
+
+def fill(pace: Pace) -> None:
+    while pace.has_room:
+        pace.begin_one()
+
+
+def test_it_grows_while_nothing_waits_and_shrinks_when_much_does() -> None:
+    """Between the floor and the cap."""
+    pace = Pace(cap=200)
+    assert pace.limit == FIRST
+    for _ in range(20):
+        fill(pace)
+        pace.observe(running=pace.limit, waiting=0)
+    assert pace.limit == 200
+    pace.observe(running=100, waiting=20)
+    assert pace.limit == 200
+    for _ in range(60):
+        pace.observe(running=10, waiting=150)
+    assert pace.limit == FLOOR
+
+
+def test_it_does_not_grow_while_there_is_room() -> None:
+    """The engine is idle for want of images, not of room for them."""
+    pace = Pace(cap=200)
+    pace.observe(running=3, waiting=0)
+    assert pace.limit == FIRST
+
+
+def test_a_fixed_one_stays() -> None:
+    """Whatever the engine says."""
+    pace = Pace(cap=200, fixed=5)
+    fill(pace)
+    pace.observe(running=5, waiting=0)
+    assert pace.limit == pace.under_way == 5
+
+
+async def test_room_is_waited_for() -> None:
+    """Until one ends, or the limit grows."""
+    pace = Pace(cap=10, fixed=1)
+    await pace.wait_for_room()
+    pace.begin_one()
+    waiting = asyncio.create_task(pace.wait_for_room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    pace.end_one()
+    await asyncio.wait_for(waiting, 1)

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from adapter.errors import (
     StoppingError,
 )
 from adapter.prompts import PromptBook
-from adapter.sources import ImageBytes, ImageFile
+from adapter.sources import ImageBytes, ImageFile, ImageLimits
 from tests.fake_engine import FakeEngine, completion
 from tests.waiting import until
 
@@ -30,7 +32,9 @@ MAX_IN_FLIGHT = 4
 async def ready(book: PromptBook) -> AsyncIterator[tuple[FakeEngine, Captioner]]:
     fake = FakeEngine()
     server = await fake.start()
-    settings = Settings(engine_url=str(server.make_url("")), max_in_flight=MAX_IN_FLIGHT, max_queue=6)
+    settings = Settings(
+        engine_url=str(server.make_url("")), max_in_flight=MAX_IN_FLIGHT, max_queue=6, prepare_workers=1
+    )
     engine = Engine(settings, book)
     running = asyncio.create_task(engine.run())
     captioner = Captioner(engine, settings)
@@ -69,6 +73,37 @@ async def test_captions_of_several_requests_prepare_the_image_once(
             assert len(fake.asked) == len(given)
     assert len(given) == 2
     assert [body["messages"][1]["content"][1]["text"] for body in fake.asked] == ["A.", "B."]
+
+
+@dataclass(frozen=True)
+class SlowDisk:
+    """An image whose bytes come when the disk feels like it."""
+
+    data: bytes
+    ready: threading.Event
+
+    def read(self, limits: ImageLimits) -> bytes:
+        assert self.ready.wait(20)
+        return self.data
+
+
+async def test_slow_files_do_not_stall_the_rest(
+    ready: tuple[FakeEngine, Captioner], book: PromptBook, picture: Path
+) -> None:
+    """However many cores there are: they are read beside the others."""
+    _, captioner = ready
+    disk = threading.Event()
+    data = picture.read_bytes()
+    slow = [
+        asyncio.create_task(captioner.caption(CaptionRequest.build(SlowDisk(data, disk), "Say.", book)))
+        for _ in range(MAX_IN_FLIGHT - 1)
+    ]
+    await asyncio.sleep(0)
+    for _ in range(5):
+        assert (await captioner.caption(CaptionRequest.build(ImageBytes(data), "Say.", book))).caption.text
+    assert not any(task.done() for task in slow)
+    disk.set()
+    await asyncio.gather(*slow)
 
 
 async def test_caption_of_many_keeps_to_the_limit_and_reaches_it(

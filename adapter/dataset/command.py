@@ -58,8 +58,8 @@ def caption(options: Options, settings: Settings, book: PromptBook) -> int:
 
 
 def dry_run(options: Options) -> int:
-    """Shows what would be done, without an engine and without writing anything but the ledger."""
-    with open_datasets(options.selection) as datasets:
+    """Shows what would be done, without an engine and without writing anything."""
+    with open_datasets(options.selection, dry=True) as datasets:
         counts: dict[str, int] = {"to caption": 0, **{verdict.value: 0 for verdict in Verdict}}
         examples: list[dict[str, str]] = []
         for decided in _decisions(options, datasets, Planner(options.recipes, options.policy)):

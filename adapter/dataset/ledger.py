@@ -69,6 +69,21 @@ class Ledger:
         self._settings: dict[str, int] = {}
         self._others = [] if read_only else [Ledger(other, read_only=True) for other in _siblings(path)]
 
+    @classmethod
+    def scratch(cls, path: Path) -> "Ledger":
+        """One that knows what the ledger at `path` knows, and keeps what is recorded to itself."""
+        ledger = cls.__new__(cls)
+        ledger.path = path
+        ledger._lock = threading.Lock()
+        ledger._held = None
+        ledger._settings = {}
+        ledger._connection = _set_up(sqlite3.connect(":memory:", check_same_thread=False))
+        known = [path] if path.exists() else []
+        ledger._others = [cls(other, read_only=True) for other in (*_siblings(path), *known)]
+        if known:
+            ledger.record((), ledger._others[-1].failures())
+        return ledger
+
     def close(self) -> None:
         for other in self._others:
             other.close()
@@ -228,11 +243,14 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
     if version not in (0, VERSION):
         connection.close()
         raise sqlite3.DatabaseError(f"it is of version {version}, and this program knows {VERSION}")
-    if not read_only:
-        # No write-ahead log: it needs shared memory, which network file systems don't have.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.executescript(SCHEMA)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+    return connection if read_only else _set_up(connection)
+
+
+def _set_up(connection: sqlite3.Connection) -> sqlite3.Connection:
+    # No write-ahead log: it needs shared memory, which network file systems don't have.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.executescript(SCHEMA)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
     return connection
 
 

@@ -63,8 +63,11 @@ class Selection:
 
 
 @contextlib.contextmanager
-def open_datasets(selection: Selection) -> Iterator[list[Dataset]]:
-    """The datasets with their ledgers open. Raises InvalidRequestError, LedgerError."""
+def open_datasets(selection: Selection, *, dry: bool = False) -> Iterator[list[Dataset]]:
+    """The datasets with their ledgers open; if `dry`, nothing is written to them or held.
+
+    Raises InvalidRequestError, LedgerError.
+    """
     with contextlib.ExitStack() as stack:
         ledgers: dict[Path, Ledger] = {}
         datasets = []
@@ -72,7 +75,7 @@ def open_datasets(selection: Selection) -> Iterator[list[Dataset]]:
             shard = selection.shard
             path = selection.ledger or ledger_path(root, (shard.index, shard.count) if shard else None)
             if path not in ledgers:
-                ledgers[path] = Ledger(path)
+                ledgers[path] = Ledger.scratch(path) if dry else Ledger(path)
                 stack.callback(ledgers[path].close)
             datasets.append(
                 Dataset(

@@ -315,6 +315,7 @@ async def test_dry_run_shows_and_does_nothing(command: Command) -> None:
         assert example["output"] == str(Path(example["image"]).with_suffix(".txt"))
     assert not command.engine.asked
     assert set(command.texts()) == {"0.txt"}
+    assert not (command.folder / ".joycaption").exists()
     assert "Say it." in (await command.caption("--dry-run", "--prompt", "Say it.")).output
 
 

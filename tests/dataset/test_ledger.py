@@ -130,6 +130,22 @@ def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
     ledger.close()
 
 
+def test_a_scratch_ledger_knows_all_and_keeps_its_own_to_itself(tmp_path: Path) -> None:
+    """Even while a run holds the real one."""
+    path = tmp_path / "ledger.sqlite"
+    ledger = Ledger(path)
+    ledger.record([ENTRY], [replace(FAILURE, image="c.png")])
+    scratch = Ledger.scratch(path)
+    scratch.record([Entry("b.txt", "b.png", "", FOUND)])
+    assert set(scratch.lookup(["a.txt", "b.txt"])) == {"a.txt", "b.txt"}
+    assert [failure.image for failure in scratch.failures()] == ["c.png"]
+    assert ledger.lookup(["b.txt"]) == {}
+    scratch.close()
+    ledger.close()
+    Ledger.scratch(tmp_path / "none/ledger.sqlite").close()
+    assert not (tmp_path / "none").exists()
+
+
 def test_exports_are_remembered(tmp_path: Path) -> None:
     """By what they were when they were written."""
     ledger = Ledger(tmp_path / "ledger.sqlite")

@@ -12,7 +12,7 @@ from openai.types.chat import ChatCompletion
 
 from adapter.chat import Caption, CaptionRequest, to_arguments, to_caption
 from adapter.config import Settings
-from adapter.engine.client import Chunk, EngineClient
+from adapter.engine.client import Chunk, EngineClient, encode
 from adapter.engine.launcher import Engine
 from adapter.errors import EngineBusyError, StoppingError
 from adapter.images import Kind, open_image, prepare, to_data_url
@@ -90,8 +90,10 @@ class Captioner:
         async with self._turn() as client:
             image_url = await self._image_url(requests[0].image, client)
             for request in requests:
-                arguments = to_arguments(request, image_url, self._engine.model)
-                caption = to_caption(await client.complete(arguments), request.trigger)
+                body = encode(to_arguments(request, image_url, self._engine.model))
+                if request is requests[-1]:
+                    image_url = None  # it is large
+                caption = to_caption(await client.complete(body), request.trigger)
                 yield TimedCaption(caption, time.monotonic() - started)
                 started = time.monotonic()
 
@@ -99,7 +101,9 @@ class Captioner:
         """The engine's whole answer to an admitted request. Raises as `caption`."""
         async with self._turn() as client:
             image_url = await self._image_url(request.image, client)
-            return await client.complete(to_arguments(request, image_url, self._engine.model))
+            body = encode(to_arguments(request, image_url, self._engine.model))
+            del image_url  # it is large
+            return await client.complete(body)
 
     @contextlib.asynccontextmanager
     async def stream(self, request: CaptionRequest) -> AsyncIterator[AsyncIterator[list[Chunk]]]:

@@ -159,10 +159,11 @@ class Settings(BaseSettings):
 
     @property
     def roots(self) -> tuple[str, ...] | None:
-        """`allowed_roots` one by one, None for any."""
+        """`allowed_roots` one by one, None for any; those that are links also as what they lead to."""
         if self.allowed_roots is None:
             return None
-        return tuple(folder for folder in self.allowed_roots.split(os.pathsep) if folder)
+        folders = [folder for folder in self.allowed_roots.split(os.pathsep) if folder]
+        return tuple(dict.fromkeys([*folders, *map(os.path.realpath, folders)]))
 
     @property
     def key(self) -> str | None:

@@ -5,7 +5,6 @@ What the bytes show is the business of `images`.
 
 import os
 import re
-import stat
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
@@ -13,13 +12,11 @@ from urllib.parse import unquote_to_bytes
 import pybase64
 
 from adapter.errors import (
-    FileMissingError,
-    FileNotAllowedError,
     ImageDamagedError,
     ImageTooLargeError,
     InvalidRequestError,
-    NotAnImageError,
 )
+from adapter.opening import open_file
 
 DATA_SCHEME = "data:"
 BLANKS = b" \t\r\n"
@@ -37,13 +34,6 @@ class ImageLimits:
     max_bytes: int
     max_pixels: int
     roots: tuple[str, ...] | None = None
-
-    def allow(self, path: str) -> bool:
-        """Whether `path`, its links followed, lies in one of the roots."""
-        if self.roots is None:
-            return True
-        real = os.path.realpath(path)
-        return any(os.path.commonpath([real, root]) == root for root in map(os.path.realpath, self.roots))
 
 
 class ImageSource(Protocol):
@@ -66,19 +56,9 @@ class ImageFile:
         path = self.path
         if not os.path.isabs(path) or "\0" in path:
             raise InvalidRequestError("An image must be given by its absolute path")
-        if not limits.allow(path):
-            raise FileNotAllowedError(f"Outside of the folders that may be read: {path}")
-        try:
-            # Non-blocking, so that opening a FIFO doesn't wait for a writer.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise FileMissingError(f"Image not found: {path}") from error
-        except OSError as error:
-            raise FileNotAllowedError(f"Image can't be read: {path}") from error
+        descriptor = open_file(path, limits.roots)
         try:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise NotAnImageError("Not a regular file")
             if status.st_size > limits.max_bytes:
                 raise _too_many_bytes(limits)
             with open(descriptor, "rb", closefd=False) as file:

@@ -9,8 +9,8 @@ from adapter.config import PROJECT_DIR
 
 MODULES = sorted((PROJECT_DIR / "adapter").rglob("*.py"))
 # Each part may import those before it, and itself.
-LEVELS = {"errors": 0, "config": 1, "prompts": 1, "sources": 1, "images": 2, "chat": 2, "engine": 3}
-LEVELS |= {"captioner": 4, "web": 5, "dataset": 5, "__main__": 6}
+LEVELS = {"errors": 0, "config": 1, "prompts": 1, "opening": 1, "sources": 2, "images": 3, "chat": 3}
+LEVELS |= {"engine": 4, "captioner": 5, "web": 6, "dataset": 6, "__main__": 7}
 PURE = ("errors", "chat", "engine.progress")
 IO_MODULES = {"os", "asyncio", "aiohttp", "socket", "subprocess", "threading", "tempfile"}
 

@@ -2,7 +2,6 @@
 
 import base64
 import os
-import socket
 import urllib.parse
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from adapter.errors import (
     FileNotAllowedError,
     ImageTooLargeError,
     InvalidRequestError,
-    NotAnImageError,
 )
 from adapter.sources import DataURL, ImageBytes, ImageFile, ImageLimits
 
@@ -44,22 +42,6 @@ def test_file_of_nothing_says_that_it_is_missing(tmp_path: Path) -> None:
             ImageFile(str(path)).read(LIMITS)
 
 
-def test_file_of_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
-    """A FIFO has no writer, and a device no end."""
-    os.mkfifo(tmp_path / "fifo")
-    for path in (tmp_path, tmp_path / "fifo", Path("/dev/zero")):
-        with pytest.raises(NotAnImageError, match="Not a regular file"):
-            ImageFile(str(path)).read(LIMITS)
-
-
-def test_file_of_a_socket_is_refused(tmp_path: Path) -> None:
-    """It can't be opened."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / "socket"))
-        with pytest.raises(FileNotAllowedError):
-            ImageFile(str(tmp_path / "socket")).read(LIMITS)
-
-
 def test_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     """Without reading it."""
     path = tmp_path / "large"
@@ -70,25 +52,14 @@ def test_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
 
 
 def test_file_outside_of_the_roots_is_403(tmp_path: Path, picture: Path) -> None:
-    """Whether it exists or not, through `..` and links, and with a root's name as a mere beginning."""
-    inside, beside = tmp_path / "root", tmp_path / "root-not"
+    """Ways around are tested with the opening."""
+    inside = tmp_path / "root"
     inside.mkdir()
-    beside.mkdir()
-    picture.rename(inside / "in.png")
-    (beside / "out.png").write_bytes((inside / "in.png").read_bytes())
-    (inside / "link.png").symlink_to(beside / "out.png")
     limits = ImageLimits(10**6, 10**6, (str(inside),))
+    with pytest.raises(FileNotAllowedError):
+        ImageFile(str(picture)).read(limits)
+    picture.rename(inside / "in.png")
     assert ImageFile(str(inside / "in.png")).read(limits)
-    for path in (
-        beside / "out.png",
-        beside / "none.png",
-        inside / "link.png",
-        inside / ".." / "root-not" / "out.png",
-    ):
-        with pytest.raises(FileNotAllowedError) as caught:
-            ImageFile(str(path)).read(limits)
-        assert caught.value.status == 403
-        assert caught.value.message == f"Outside of the folders that may be read: {path}"
 
 
 @pytest.mark.parametrize(

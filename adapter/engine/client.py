@@ -108,19 +108,22 @@ class EngineClient:
 
     async def tokenize(self, model: str, messages: list[dict[str, Any]]) -> list[int]:
         """The token ids of a conversation as the model gets them, image tokens expanded."""
-        body = {"model": model, "messages": messages}
+        body = encode({"model": model, "messages": messages})
         return _parse(_Tokens, await self._ask("POST", "/tokenize", body)).tokens
 
     async def detokenize(self, model: str, ids: list[int]) -> str:
         """The text of token ids."""
-        answer = await self._ask("POST", "/detokenize", {"model": model, "tokens": ids})
+        answer = await self._ask("POST", "/detokenize", encode({"model": model, "tokens": ids}))
         return _parse(_Text, answer).prompt
 
-    async def complete(self, arguments: Mapping[str, Any]) -> ChatCompletion:
-        """One chat completion. Raises what EngineError stands for, and InvalidRequestError for a prompt
-        that doesn't fit the model's context. vLLM itself keeps `max_tokens` to what the prompt leaves.
+    async def complete(self, body: bytes) -> ChatCompletion:
+        """One chat completion. `body` is what `encode` makes of its arguments: its image is large, and while
+        hundreds of requests wait, there should be no second copy of each.
+
+        Raises what EngineError stands for, and InvalidRequestError for a prompt that doesn't fit the model's
+        context. vLLM itself keeps `max_tokens` to what the prompt leaves.
         """
-        return _parse(ChatCompletion, await self._ask("POST", "/v1/chat/completions", arguments))
+        return _parse(ChatCompletion, await self._ask("POST", "/v1/chat/completions", body))
 
     @contextlib.asynccontextmanager
     async def stream(self, arguments: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[list[Chunk]]]:
@@ -132,7 +135,7 @@ class EngineClient:
         """
         body = {**arguments, "stream": True, "stream_options": {"include_usage": True}}
         with _as_ours():
-            response = await self._send("POST", "/v1/chat/completions", orjson.dumps(body))
+            response = await self._send("POST", "/v1/chat/completions", encode(body))
         async with response:
             if response.status != 200:
                 with _as_ours():
@@ -140,8 +143,7 @@ class EngineClient:
                 raise _refusal(response.status, answer)
             yield _chunks(response.content)
 
-    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
-        data = None if body is None else orjson.dumps(body)
+    async def _ask(self, method: str, path: str, data: bytes | None = None) -> bytes:
         with _as_ours():
             async with await self._send(method, path, data) as response:
                 answer = await response.read()
@@ -158,6 +160,11 @@ class EngineClient:
             # A server may close an idle connection in the moment that a request goes out on it.
             # Captioning has no side effect, so the request is simply sent again.
             return await self._session.request(method, url, data=data, headers=headers)
+
+
+def encode(arguments: Mapping[str, Any]) -> bytes:
+    """The body of a request."""
+    return orjson.dumps(arguments)
 
 
 class _Text(BaseModel):

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from adapter.chat import SamplingParameters, question, to_messages
-from adapter.engine.client import EngineClient
+from adapter.engine.client import EngineClient, encode
 from adapter.errors import CaptionError, EngineError
 from adapter.images import probe_image, to_data_url
 
@@ -82,13 +82,9 @@ async def check_sight(client: EngineClient, model: str, probe: Probe) -> None:
     answers = set()
     for colours in PROBE_COLOURS:
         image_url = to_data_url(probe_image(*colours))
-        completion = await client.complete(
-            {
-                "model": model,
-                "messages": to_messages(question(probe.prompt, probe.system), image_url),
-                **greedy.arguments(),
-            }
-        )
+        messages = to_messages(question(probe.prompt, probe.system), image_url)
+        arguments = {"model": model, "messages": messages, **greedy.arguments()}
+        completion = await client.complete(encode(arguments))
         answers.add(completion.choices[0].message.content if completion.choices else None)
     if len(answers) < len(PROBE_COLOURS):
         raise SelfCheckError(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from adapter.engine.client import EngineClient, Load
+from adapter.engine.client import EngineClient, Load, encode
 from adapter.errors import (
     EngineBusyError,
     EngineError,
@@ -35,7 +35,7 @@ async def fake() -> AsyncIterator[tuple[FakeEngine, EngineClient]]:
 async def test_complete_gives_openais_type(fake: tuple[FakeEngine, EngineClient]) -> None:
     """With text and usage."""
     _, client = fake
-    answer = await client.complete({"model": "fake", "messages": []})
+    answer = await client.complete(encode({"model": "fake", "messages": []}))
     assert answer.choices[0].message.content is not None
     assert answer.usage is not None
     assert answer.usage.prompt_tokens == 100
@@ -76,7 +76,7 @@ async def test_complete_turns_each_status_into_our_error(
     engine, client = fake
     engine.answer = answer
     with pytest.raises(expected) as caught:
-        await client.complete({})
+        await client.complete(b"{}")
     assert type(caught.value) is expected
     assert "secret" not in str(caught.value)
 
@@ -94,7 +94,7 @@ async def test_complete_when_the_engine_hangs_up_is_unavailable(
     engine, client = fake
     engine.answer = hang_up
     with pytest.raises(EngineUnavailableError):
-        await client.complete({})
+        await client.complete(b"{}")
 
 
 async def test_complete_on_a_connection_that_was_just_closed_is_sent_again(
@@ -113,7 +113,7 @@ async def test_complete_on_a_connection_that_was_just_closed_is_sent_again(
 
     engine, client = fake
     engine.answer = hang_up_once
-    answer = await client.complete({})
+    answer = await client.complete(b"{}")
     assert answer.choices[0].message.content == "second try"
     assert hang_ups == 2
 
@@ -128,7 +128,7 @@ async def test_complete_when_the_engine_is_too_slow_times_out(fake: tuple[FakeEn
     engine, client = fake
     engine.answer = wait
     with pytest.raises(EngineTimeoutError):
-        await client.complete({})
+        await client.complete(b"{}")
 
 
 async def test_complete_without_an_engine_is_unavailable(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ async def test_complete_without_an_engine_is_unavailable(tmp_path: Path) -> None
     for url in (f"unix:{tmp_path}/none.sock", "http://127.0.0.1:1"):
         client = EngineClient(url, timeout_s=2.0)
         with pytest.raises(EngineUnavailableError):
-            await client.complete({})
+            await client.complete(b"{}")
         assert not await client.healthy(1.0)
         await client.close()
 
@@ -163,7 +163,7 @@ async def test_complete_over_a_unix_socket_reaches_the_engine(tmp_path: Path) ->
     await runner.setup()
     await web.UnixSite(runner, str(tmp_path / "e.sock")).start()
     client = EngineClient(f"unix:{tmp_path}/e.sock", timeout_s=2.0)
-    answered = await client.complete({})
+    answered = await client.complete(b"{}")
     assert answered.choices[0].message.content == "over the socket"
     await client.close()
     await runner.cleanup()

@@ -29,7 +29,7 @@ LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 # What only the service has a use for.
 SERVICE_SETTINGS = set(
     "host port api_key insecure preload max_queue drain_s plain_answer_s keep_alive_s allowed_roots "
-    "allowed_image_hosts image_fetch_s max_body_bytes".split()
+    "allowed_origins allowed_image_hosts image_fetch_s max_body_bytes".split()
 )
 
 app = typer.Typer(

@@ -97,6 +97,13 @@ class Settings(BaseSettings):
         str | None,
         Field(description="Folders that images may be read from, separated by colons. Default: any."),
     ] = None
+    allowed_origins: Annotated[
+        str | None,
+        Field(
+            description="Web pages' origins that may use the service from a browser, as https://HOST:PORT, "
+            "separated by commas; * for any. Default: none."
+        ),
+    ] = None
     allowed_image_hosts: Annotated[
         str | None,
         Field(
@@ -173,7 +180,12 @@ class Settings(BaseSettings):
     @property
     def image_hosts(self) -> tuple[str, ...]:
         """`allowed_image_hosts` one by one."""
-        return tuple(host.strip() for host in (self.allowed_image_hosts or "").split(",") if host.strip())
+        return _one_by_one(self.allowed_image_hosts)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """`allowed_origins` one by one."""
+        return _one_by_one(self.allowed_origins)
 
     @property
     def max_chat_body_bytes(self) -> int:
@@ -201,6 +213,10 @@ class Settings(BaseSettings):
             if value is not None:
                 environment[environment_name(name)] = str(value)
         return environment
+
+
+def _one_by_one(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
 def environment_name(setting: str) -> str:

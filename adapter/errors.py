@@ -6,9 +6,11 @@ CaptionError                    everything below; `status` is HTTP's, `retryable
         UnknownStyleError       no style or caption type of that name                    400
     InvalidApiKeyError          a key is wanted, and none or another was sent            401
     ModelNotFoundError          /v1 knows no model of that name                          404
+    ForeignRequestError         it comes from a web page that is not ours                403
     FileNotAllowedError         the path lies outside what may be read                   403
     FileMissingError            there is no such file                                    404
     RequestTooLargeError        the body is larger than the limit                        413
+    ContentTypeError            the body is of another kind than is wanted               415
     ImageError                  the file can't become pixels                             422
         NotAnImageError         none of the formats that are read                        422
         ImageDamagedError       it begins like an image and can't be decoded             422
@@ -75,6 +77,12 @@ class ModelNotFoundError(CaptionError):
     status = 404
 
 
+class ForeignRequestError(CaptionError):
+    """A browser sent it for a page that has no business here."""
+
+    status = 403
+
+
 class FileNotAllowedError(CaptionError):
     """A path outside the allowed roots; says the same whether or not it exists."""
 
@@ -91,6 +99,12 @@ class RequestTooLargeError(CaptionError):
     """A body beyond the limit."""
 
     status = 413
+
+
+class ContentTypeError(CaptionError):
+    """A body that doesn't say that it is JSON."""
+
+    status = 415
 
 
 class ImageError(CaptionError):

@@ -32,6 +32,7 @@ from adapter.web.keys import (
     STOP,
 )
 from adapter.web.middleware import errors_to_json
+from adapter.web.neighbours import add_origin_headers, refuse_foreign
 from adapter.web.patience import Patience
 from adapter.web.remote_image import RemoteImages
 from adapter.web.virtual_models import VirtualModels
@@ -47,6 +48,7 @@ def make_app(settings: Settings, book: PromptBook, stop: Callable[[], None] | No
     """The application. Its engine starts and ends with it; `stop` is what `/shutdown` calls."""
     middlewares = [
         errors_to_json({"/v1": openai.error_body, "/": legacy.error_body}),
+        refuse_foreign(settings.host, settings.origins, settings.key),
         require_key(settings.key),
     ]
     app = web.Application(middlewares=middlewares)
@@ -71,6 +73,7 @@ def make_app(settings: Settings, book: PromptBook, stop: Callable[[], None] | No
     async def close(app: web.Application) -> None:
         await app[REMOTE_IMAGES].close()
 
+    app.on_response_prepare.append(add_origin_headers)
     app.on_shutdown.append(drain)
     app.on_cleanup.append(close)
     return app

@@ -4,6 +4,7 @@ The legacy words (`max_new_tokens`, `do_sample`, `joycaption_types`) are used he
 """
 
 import asyncio
+import ipaddress
 import os
 import time
 from typing import Annotated, Any, TypeVar
@@ -14,7 +15,7 @@ from pydantic import AfterValidator, Field
 from adapter.captioner import Captioner, TimedCaption
 from adapter.chat import CaptionRequest, SamplingParameters
 from adapter.engine.launcher import Engine
-from adapter.errors import CaptionError, InvalidRequestError
+from adapter.errors import CaptionError, ForeignRequestError, InvalidRequestError
 from adapter.prompts import PromptBook
 from adapter.sources import ImageFile
 from adapter.web.auth import has_key
@@ -168,11 +169,20 @@ async def batch_caption(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/shutdown")
 async def shutdown(request: web.Request) -> web.Response:
-    """The UI's stop button: answers, then the service and its engine end."""
+    """The UI's stop button: answers, then the service and its engine end. From elsewhere only with a key."""
+    if request.app[SETTINGS].key is None and not _is_from_here(request):
+        raise ForeignRequestError("Only this machine may shut the service down")
     request.app[STOP]()
     return json_response(
         {"status": "shutting_down", "message": "The service and its engine are shutting down"}
     )
+
+
+def _is_from_here(request: web.Request) -> bool:
+    try:
+        return ipaddress.ip_address(request.remote or "").is_loopback
+    except ValueError:
+        return False
 
 
 def result_body(path: str, result: TimedCaption) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from adapter.errors import InvalidRequestError, RequestTooLargeError
+from adapter.errors import ContentTypeError, InvalidRequestError, RequestTooLargeError
 from adapter.prompts import DEFAULT_LENGTH, DEFAULT_STYLE
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -53,7 +53,12 @@ class PromptOptions(WireModel):
 
 
 async def read_object(request: web.Request, max_bytes: int) -> dict[str, Any]:
-    """The request's JSON object. Raises InvalidRequestError, and RequestTooLargeError before it is read."""
+    """The request's JSON object. Raises InvalidRequestError, and before it is read ContentTypeError and
+    RequestTooLargeError.
+    """
+    # A page may send any other type to us without its visitor's browser asking us first.
+    if request.content_type != "application/json":
+        raise ContentTypeError("The body must be JSON: send it with Content-Type: application/json")
     too_large = RequestTooLargeError(f"The request body is larger than {max_bytes} bytes")
     if (request.content_length or 0) > max_bytes:
         raise too_large

@@ -350,7 +350,15 @@ def test_a_data_url_of_200_mb_is_413(service: RunningService, tmp_path: Path) ->
             file.write(b"A" * 10**6)
         file.write(b'"}')
     sent = subprocess.run(
-        ["curl", "-s", "-w%{http_code}", "-HExpect:", f"-d@{body}", f"{service.url}/v1/chat/completions"],
+        [
+            "curl",
+            "-s",
+            "-w%{http_code}",
+            "-HExpect:",
+            "-HContent-Type: application/json",
+            f"-d@{body}",
+            f"{service.url}/v1/chat/completions",
+        ],
         capture_output=True,
         text=True,
         timeout=60,

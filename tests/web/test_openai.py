@@ -263,10 +263,11 @@ async def test_a_body_beyond_the_limit_is_not_read(service: Service) -> None:
             yield b" " * 2**16
 
     url = service.server.make_url(CHAT)
+    kind = {"Content-Type": "application/json"}
     for data, headers in ((b"{", {"Content-Length": str(200 * 2**20)}), (endless(), {})):
         async with ClientSession() as session:
             try:
-                async with session.post(url, data=data, headers=headers) as response:
+                async with session.post(url, data=data, headers=kind | headers) as response:
                     assert response.status == 413
             except ClientError:
                 continue  # the connection was closed on what is still being sent

@@ -82,8 +82,12 @@ class Settings(BaseSettings):
     ] = 10_000
     drain_s: Annotated[
         float,
-        Field(ge=0, description="Time for requests in flight to finish when the service ends, in seconds."),
-    ] = 5.0
+        Field(
+            ge=0,
+            description="Time for requests in flight to finish when the service ends, in seconds; "
+            "at most 5 of them after /shutdown.",
+        ),
+    ] = 30.0
     plain_answer_s: Annotated[
         float,
         Field(

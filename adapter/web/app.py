@@ -24,6 +24,7 @@ from adapter.web.keys import (
     CAPTIONER,
     ENGINE,
     GPU_COUNT,
+    HURRY,
     MODELS,
     PATIENCE,
     REMOTE_IMAGES,
@@ -38,6 +39,7 @@ from adapter.web.remote_image import RemoteImages
 from adapter.web.virtual_models import VirtualModels
 
 SHUTDOWN_TIMEOUT_S = 2.0
+HURRIED_DRAIN_S = 5.0  # the UI's stop button counts on the service being gone after 15 s, engine and all
 BACKLOG = 1024  # connections that wait to be accepted; a client may send a whole folder at once
 LIST_GPUS_TIMEOUT_S = 10.0
 
@@ -60,6 +62,7 @@ def make_app(settings: Settings, book: PromptBook, stop: Callable[[], None] | No
     app[ENGINE] = Engine(settings, book)
     app[CAPTIONER] = Captioner(app[ENGINE], settings)
     app[PATIENCE] = Patience(settings.plain_answer_s, settings.keep_alive_s)
+    app[HURRY] = asyncio.Event()
     app[STOP] = stop or stop_this_process
     limits = ImageLimits(settings.max_file_bytes, settings.max_image_pixels)
     app[REMOTE_IMAGES] = RemoteImages(settings.image_hosts, limits, settings.image_fetch_s)
@@ -68,7 +71,8 @@ def make_app(settings: Settings, book: PromptBook, stop: Callable[[], None] | No
     app.cleanup_ctx.append(_run_engine)
 
     async def drain(app: web.Application) -> None:
-        await app[CAPTIONER].drain(settings.drain_s)
+        longest_s = HURRIED_DRAIN_S if app[HURRY].is_set() else settings.drain_s
+        await app[CAPTIONER].drain(min(longest_s, settings.drain_s))
 
     async def close(app: web.Application) -> None:
         await app[REMOTE_IMAGES].close()

@@ -1,5 +1,6 @@
 """Where the application keeps what its handlers share."""
 
+import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
@@ -21,5 +22,7 @@ MODELS = web.AppKey("models", VirtualModels)
 REMOTE_IMAGES = web.AppKey("remote_images", RemoteImages)
 STARTED = web.AppKey("started", int)  # Unix time, in seconds
 PATIENCE = web.AppKey("patience", Patience)
+# Set when somebody pressed a stop button, and watches.
+HURRY = web.AppKey("hurry", asyncio.Event)
 # Ends the service, once the requests under way have their answers.
 STOP = web.AppKey[Callable[[], None]]("stop")

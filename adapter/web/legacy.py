@@ -19,7 +19,7 @@ from adapter.errors import CaptionError, ForeignRequestError, InvalidRequestErro
 from adapter.prompts import PromptBook
 from adapter.sources import ImageFile
 from adapter.web.auth import has_key
-from adapter.web.keys import BOOK, CAPTIONER, ENGINE, GPU_COUNT, PATIENCE, SETTINGS, STOP
+from adapter.web.keys import BOOK, CAPTIONER, ENGINE, GPU_COUNT, HURRY, PATIENCE, SETTINGS, STOP
 from adapter.web.middleware import json_response
 from adapter.web.wire import PromptOptions, Temperature, TopK, TopP, read_object, validate
 
@@ -172,6 +172,7 @@ async def shutdown(request: web.Request) -> web.Response:
     """The UI's stop button: answers, then the service and its engine end. From elsewhere only with a key."""
     if request.app[SETTINGS].key is None and not _is_from_here(request):
         raise ForeignRequestError("Only this machine may shut the service down")
+    request.app[HURRY].set()
     request.app[STOP]()
     return json_response(
         {"status": "shutting_down", "message": "The service and its engine are shutting down"}

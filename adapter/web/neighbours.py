@@ -42,7 +42,7 @@ def refuse_foreign(host: str, allowed_origins: Collection[str], key: str | None)
             return await handler(request)
         if ANY_ORIGIN not in allowed_origins and origin not in allowed_origins:
             raise ForeignRequestError("This page's origin is not allowed here: see CAPTION_ALLOWED_ORIGINS")
-        headers = {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin, hdrs.VARY: hdrs.ORIGIN}
+        headers: dict[str, str] = {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin, hdrs.VARY: hdrs.ORIGIN}
         if request.method == hdrs.METH_OPTIONS:
             headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = PREFLIGHT_METHODS
             headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = PREFLIGHT_HEADERS

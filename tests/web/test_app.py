@@ -1,6 +1,8 @@
 """The application's life and its socket."""
 
+import asyncio
 import socket
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
@@ -13,6 +15,8 @@ from adapter.web.app import bind, count_gpus, make_app
 from adapter.web.keys import ENGINE
 from adapter.web.legacy import error_body
 from adapter.web.middleware import errors_to_json
+from tests.waiting import until
+from tests.web.conftest import Service
 
 
 def test_bind_of_a_taken_port_says_so() -> None:
@@ -82,3 +86,21 @@ async def test_make_app_has_one_engine(book: PromptBook) -> None:
     """Not started before the application is."""
     app = make_app(Settings(engine_url="http://127.0.0.1:1"), book)
     assert not app[ENGINE].ready
+
+
+@pytest.mark.parametrize("starting", [{"drain_s": 600, "plain_answer_s": 60}], indirect=True)
+async def test_a_stop_button_does_not_wait_for_the_whole_drain(service: Service, picture: Path) -> None:
+    """Who pressed it watches; what is under way gets its answer that it was given up."""
+
+    async def never(request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    service.engine.answer = never
+    waiting = asyncio.create_task(service.post("/caption", {"image_path": str(picture)}))
+    await until(lambda: service.engine.under_way == 1)
+    await service.post("/shutdown", {})
+    async with asyncio.timeout(30):
+        await service.app.shutdown()
+    status, body = await waiting
+    assert (status, body["error"]) == (503, "The service is shutting down")

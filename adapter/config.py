@@ -74,6 +74,14 @@ class Settings(BaseSettings):
     engine_stop_s: Annotated[
         float, Field(gt=0, description="Time for the engine to end by itself, in seconds.")
     ] = 5.0
+    engine_silence_s: Annotated[
+        float,
+        Field(gt=0, description="After so long without an answer the engine counts as lost, in seconds."),
+    ] = 30.0
+    engine_stall_s: Annotated[
+        float,
+        Field(gt=0, description="And after so long without a token while it has work, in seconds."),
+    ] = 60.0
     max_in_flight: Annotated[int, Field(ge=1, le=4096, description="Requests at the engine at one time.")] = (
         256
     )

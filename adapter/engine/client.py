@@ -26,7 +26,8 @@ from adapter.errors import (
 
 CONNECT_TIMEOUT_S = 5.0
 CONTEXT_EXCEEDED = ("maximum context length", "max_model_len")
-REQUESTS_LINE = re.compile(rb"^vllm:num_requests_(running|waiting)(?:\{[^}]*\})? ([0-9.e+]+)", re.MULTILINE)
+LOAD_SERIES = (b"num_requests_running", b"num_requests_waiting", b"generation_tokens_total")
+LOAD_LINE = re.compile(rb"^vllm:(%s)(?:\{[^}]*\})? ([0-9.e+]+)" % b"|".join(LOAD_SERIES), re.MULTILINE)
 EVENT_END = b"\n\n"
 EVENT_DATA = b"data:"
 LAST_EVENT = b"[DONE]"
@@ -47,10 +48,11 @@ class ServedModel(BaseModel):
 
 @dataclass(frozen=True)
 class Load:
-    """How busy the engine is: requests that it computes, and those that wait for it."""
+    """How busy the engine is: requests that it computes, those that wait, and the tokens it ever wrote."""
 
     running: int
     waiting: int
+    generated_tokens: int = 0
 
 
 class _Models(BaseModel):
@@ -94,10 +96,10 @@ class EngineClient:
 
     async def load(self) -> Load:
         """Raises what EngineError stands for. An engine that doesn't tell counts as idle."""
-        sums = {b"running": 0.0, b"waiting": 0.0}
-        for kind, value in REQUESTS_LINE.findall(await self._ask("GET", "/metrics")):
-            sums[kind] += float(value)
-        return Load(int(sums[b"running"]), int(sums[b"waiting"]))
+        sums = dict.fromkeys(LOAD_SERIES, 0.0)
+        for name, value in LOAD_LINE.findall(await self._ask("GET", "/metrics")):
+            sums[name] += float(value)
+        return Load(*(int(sums[name]) for name in LOAD_SERIES))
 
     async def model(self) -> ServedModel:
         """Raises EngineError when none is served."""

@@ -17,10 +17,11 @@ from pathlib import Path
 
 from adapter.config import PROJECT_DIR, Settings
 from adapter.engine.announce import RunningEngine, announced
-from adapter.engine.client import EngineClient, ServedModel
+from adapter.engine.client import EngineClient, Load, ServedModel
 from adapter.engine.progress import Progress, ProgressReader
 from adapter.engine.selfcheck import Probe, SelfCheckError, check
 from adapter.engine.template import PROBE_FILE, PROBE_PROMPT
+from adapter.engine.vitals import Vitals
 from adapter.errors import CaptionError, EngineNotReadyError, SettingsError
 from adapter.prompts import PromptBook
 
@@ -29,9 +30,7 @@ LINE_END = re.compile(rb"[\r\n]+")
 LONGEST_LINE_BYTES = 64 * 1024
 HEALTH_INTERVAL_S = 0.5
 HEALTH_TIMEOUT_S = 5.0
-# Silence of /health after which a running engine counts as gone; vLLM's API server answers within
-# milliseconds, and within seconds when it is rendering many images.
-LOST_AFTER_S = 30.0
+WATCH_INTERVAL_S = 2.0
 # Between the end of an engine that was ready and its next start; after that long a good time from anew.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 GOOD_AFTER_S = 600.0
@@ -214,22 +213,36 @@ class Engine:
     # --- Any engine -------------------------------------------------------------------------------
 
     async def _watch(self, url: str, probe: Path | Probe) -> None:
-        """Tells whether the engine is ready, until cancelled."""
+        """Tells whether the engine is ready. Returns when one that was is lost, but for a remote one, which
+        may come back by itself.
+        """
         if self._client is not None:
             await self._client.close()
         self._client = EngineClient(url, self._settings.engine_timeout_s)
-        loop = asyncio.get_running_loop()
-        last_healthy = loop.time()
+        clock = asyncio.get_running_loop().time
+        vitals = Vitals(self._settings.engine_silence_s, self._settings.engine_stall_s, clock())
         while True:
-            if await self._client.healthy(HEALTH_TIMEOUT_S):
-                last_healthy = loop.time()
-                if not self._ready:
-                    await self._check(probe)
-            elif self._ready and loop.time() - last_healthy > LOST_AFTER_S:
-                self._ready = False
-                self._reader.failed("The engine doesn't answer any more")
-                log.error("engine: silent for %s s", LOST_AFTER_S)
-            await asyncio.sleep(HEALTH_INTERVAL_S if not self._ready else HEALTH_TIMEOUT_S)
+            healthy = await self._client.healthy(HEALTH_TIMEOUT_S)
+            if healthy and not self._ready:
+                await self._check(probe)
+                vitals = Vitals(self._settings.engine_silence_s, self._settings.engine_stall_s, clock())
+            elif self._ready:
+                vitals.see(clock(), healthy=healthy, load=await self._load() if healthy else None)
+                if vitals.lost:
+                    self._ready = False
+                    self._reader.failed(vitals.lost)
+                    log.error("engine: %s", vitals.lost)
+                    if not self._settings.engine_url:
+                        return
+            await asyncio.sleep(WATCH_INTERVAL_S if self._ready else HEALTH_INTERVAL_S)
+
+    async def _load(self) -> Load | None:
+        assert self._client is not None
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                return await self._client.load()
+        except (CaptionError, TimeoutError):
+            return None
 
     async def _check(self, probe: Path | Probe) -> None:
         assert self._client is not None

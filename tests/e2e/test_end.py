@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.samples import FOLDER, SAMPLES
 from tests.e2e.conftest import RunningService, start
 
 
@@ -47,3 +48,29 @@ def test_the_death_of_the_engine_is_told(loading: RunningService) -> None:
     assert loading.get("/health")["model_loaded"] is False
     loading.process.send_signal(signal.SIGTERM)
     loading.wait_until_gone()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_an_engine_that_ends_or_hangs_is_started_again(tmp_path: Path, number: signal.Signals) -> None:
+    """While it is away the service says so; then it captions again."""
+    service = start(tmp_path, CAPTION_ENGINE_SILENCE_S="5")
+    try:
+        service.wait_until_ready()
+        image = FOLDER / next(iter(SAMPLES))
+        before = service.caption(image)
+        for process in service.descendants():
+            if b"vllm.entrypoints" in Path(f"/proc/{process}/cmdline").read_bytes():
+                os.kill(process, number)
+        service.wait_for_log("starts again")
+        assert service.get("/health")["model_loaded"] is False
+        assert service.get("/progress")["status"] != "error"
+        status, body = service.post("/caption", {"image_path": str(image)})
+        assert (status, body["success"]) == (503, False)
+        service.wait_until_ready()
+        assert service.caption(image) == before
+    finally:
+        service.process.send_signal(signal.SIGTERM)
+        try:
+            service.wait_until_gone()
+        finally:
+            service.kill()

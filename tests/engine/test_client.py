@@ -179,8 +179,9 @@ async def test_load_sums_the_engines_cores(fake: tuple[FakeEngine, EngineClient]
         'vllm:num_requests_running{engine="1",model_name="m"} 4.0\n'
         'vllm:num_requests_waiting{engine="0",model_name="m"} 1e+01\n'
         'vllm:num_requests_waiting_by_reason{engine="0",reason="x"} 5.0\n'
+        'vllm:generation_tokens_total{engine="0"} 1234.0\n'
     )
-    assert await client.load() == Load(7, 10)
+    assert await client.load() == Load(7, 10, 1234)
 
 
 async def test_stream_gives_the_chunks_as_they_come(fake: tuple[FakeEngine, EngineClient]) -> None:

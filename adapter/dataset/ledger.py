@@ -3,6 +3,7 @@
 Names are kept as text, or as bytes where they aren't UTF-8.
 """
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -231,11 +232,21 @@ def dataset_ledgers(root: str) -> list[Path]:
 
 
 def _siblings(path: Path) -> list[Path]:
-    return [other for other in dataset_ledgers(str(path.parent.parent)) if other != path]
+    """The ledgers of other shares, but for one that is just being made."""
+    others = [other for other in dataset_ledgers(str(path.parent.parent)) if other != path]
+    return [other for other in others if _version(other) == VERSION]
+
+
+def _version(path: Path) -> int:
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        return int(version)
 
 
 def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
-    mode = "ro" if read_only else "rwc"
+    # Not `ro`: what a killed run left half written has to be taken back before anything can be read. Where
+    # the file can't be written to, SQLite reads it all the same.
+    mode = "rw" if read_only else "rwc"
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=60, check_same_thread=False
     )
@@ -243,7 +254,10 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
     if version not in (0, VERSION):
         connection.close()
         raise sqlite3.DatabaseError(f"it is of version {version}, and this program knows {VERSION}")
-    return connection if read_only else _set_up(connection)
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+    return _set_up(connection)
 
 
 def _set_up(connection: sqlite3.Connection) -> sqlite3.Connection:

@@ -61,10 +61,14 @@ def find_images(root: str, *, recursive: bool = True) -> Iterator[FoundImage]:
 
     Depth first, in the file system's order, with one open folder a level and nothing else in memory.
 
-    Links to folders are followed but into a folder that they stand in.
+    Links to folders are followed but into a folder that they stand in. Raises InvalidRequestError when the
+    folder itself can't be read.
     """
     prefix_length = len(root) if root.endswith(os.sep) else len(root) + 1
-    levels = [(os.scandir(root), _identity(root))]
+    try:
+        levels = [(os.scandir(root), _identity(root))]
+    except OSError as error:
+        raise InvalidRequestError(f"The folder {root} can't be read: {error.strerror}") from error
     while levels:
         folder, _ = levels[-1]
         try:
@@ -80,7 +84,14 @@ def find_images(root: str, *, recursive: bool = True) -> Iterator[FoundImage]:
         if os.path.splitext(entry.name)[1].lower() in EXTENSIONS and _is_file(entry):
             yield FoundImage(root, entry.path[prefix_length:])
         elif recursive and _is_folder(entry):
-            below = _open_folder(entry.path, {identity for _, identity in levels})
+            try:
+                below = _open_folder(entry.path, {identity for _, identity in levels})
+            except FileNotFoundError:
+                continue  # taken away meanwhile
+            except OSError:
+                # Nobody knows what is in it. As an image that fails it is told of, and counted.
+                yield FoundImage(root, entry.path[prefix_length:])
+                continue
             if below is not None:
                 levels.append(below)
 
@@ -88,11 +99,8 @@ def find_images(root: str, *, recursive: bool = True) -> Iterator[FoundImage]:
 def _open_folder(
     path: str, above: set[tuple[int, int]]
 ) -> tuple["os._ScandirIterator[str]", tuple[int, int]] | None:
-    try:
-        identity = _identity(path)
-        return None if identity in above else (os.scandir(path), identity)
-    except OSError:  # gone, or not ours to read: there is no image to be named
-        return None
+    identity = _identity(path)
+    return None if identity in above else (os.scandir(path), identity)
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,6 +130,41 @@ def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
     ledger.record([ENTRY])
     assert ledger.lookup(["a.txt"])["a.txt"].details == ENTRY.details
     ledger.close()
+
+
+def test_what_a_killed_run_left_half_written_is_taken_back(tmp_path: Path) -> None:
+    """By whoever reads it next, too."""
+    path = tmp_path / ".joycaption/ledger.sqlite"
+    ledger = Ledger(path)
+    ledger.record([ENTRY])
+    ledger.close()
+    script = """
+import os, signal, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN")
+for number in range(20000):
+    row = (f"{number}.txt", "x" * 50, "", "found")
+    connection.execute("INSERT INTO captions (output, image, style, state) VALUES (?,?,?,?)", row)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", script, path], check=False)
+    assert path.with_name(path.name + "-journal").exists()
+    reader = Ledger(path, read_only=True)
+    assert [entry.output for entry in reader.entries()] == ["a.txt"]
+    with pytest.raises(LedgerError):
+        reader.record([ENTRY])
+    reader.close()
+
+
+def test_a_share_that_is_just_being_made_is_no_sibling_yet(tmp_path: Path) -> None:
+    """Machines that start together don't trip over each other."""
+    unfinished = ledger_path(str(tmp_path), (2, 2))
+    unfinished.parent.mkdir()
+    unfinished.touch()
+    first = Ledger(ledger_path(str(tmp_path), (1, 2)))
+    assert first.lookup(["a.txt"]) == {}
+    first.close()
 
 
 def test_a_scratch_ledger_knows_all_and_keeps_its_own_to_itself(tmp_path: Path) -> None:

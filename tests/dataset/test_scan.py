@@ -43,6 +43,24 @@ def test_links_are_followed_and_loops_are_not(tmp_path: Path) -> None:
     assert found(root) == ["a/b.png", "away/c.png", "gone.png", "link.png", "self.png"]
 
 
+def test_a_folder_that_can_not_be_read_is_told_of(tmp_path: Path) -> None:
+    """As an image that will fail; its neighbours are found. Here its path is too long for the system."""
+    touch(tmp_path, "a.png")
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("x" * 250, dir_fd=descriptor)
+        below = os.open("x" * 250, os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(descriptor)
+    names = found(tmp_path)
+    assert names[0] == "a.png"
+    assert len(names) == 2
+    assert set(names[1]) == {"x", "/"}
+    with pytest.raises(InvalidRequestError, match="can't be read"):
+        found(tmp_path / "none")
+
+
 def test_what_only_looks_like_an_image_file_is_none(tmp_path: Path) -> None:
     """A folder of that name is a folder, and a FIFO would never end."""
     touch(tmp_path, "folder.png/a.png")

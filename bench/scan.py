@@ -7,8 +7,10 @@ are there already, so that only finding and deciding is measured, which goes for
 """
 
 import argparse
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -86,7 +88,7 @@ def caption(root: Path, socket: Path) -> dict[str, float]:
         env=os.environ | {"PYTHONPATH": str(PROJECT_DIR)},
         stdout=subprocess.PIPE,
     )
-    first_s = time_to_first_text(root / "00000", run, started)
+    first_s = time_to_first_text(root, run, started)
     peak_kb = 0
     while run.poll() is None:
         peak_kb = max(peak_kb, peak_of(run.pid))
@@ -103,9 +105,17 @@ def caption(root: Path, socket: Path) -> dict[str, float]:
     }
 
 
-def time_to_first_text(folder: Path, run: subprocess.Popen[bytes], started: float) -> float:
-    while run.poll() is None and not any(entry.name.endswith(".txt") for entry in os.scandir(folder)):
-        time.sleep(POLL_S)
+def time_to_first_text(root: Path, run: subprocess.Popen[bytes], started: float) -> float:
+    """Seconds until the ledger has a text, which is in its place a moment later; or until the run's end."""
+    ledger = f"{(root / '.joycaption/ledger.sqlite').as_uri()}?mode=ro"
+    while run.poll() is None:
+        time.sleep(POLL_S * 5)
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(sqlite3.connect(ledger, timeout=1, uri=True)) as reader,
+        ):
+            if reader.execute("SELECT 1 FROM captions LIMIT 1").fetchone():
+                break
     return time.monotonic() - started
 
 

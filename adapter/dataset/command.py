@@ -24,6 +24,7 @@ from adapter.dataset.plan import Job, Planner, Policy, Settled, Verdict
 from adapter.dataset.recipe import Recipe
 from adapter.dataset.records import FOUND, WRITTEN
 from adapter.dataset.run import Conditions, Run
+from adapter.dataset.scan import FoundImage
 from adapter.dataset.sources import Dataset, Selection, failed_images, open_datasets
 from adapter.dataset.tally import Tally
 from adapter.dataset.writer import Writer
@@ -172,8 +173,11 @@ def _finish(
 
 def _decisions(options: Options, datasets: list[Dataset], planner: Planner) -> Iterator[Job | Settled]:
     for dataset in datasets:
-        images = failed_images(dataset) if options.retry_failed else dataset.find()
-        yield from planner.plan(images, dataset.ledger, absolute=dataset.absolute)
+        yield from planner.plan(_images(options, dataset), dataset.ledger, absolute=dataset.absolute)
+
+
+def _images(options: Options, dataset: Dataset) -> Iterator[FoundImage]:
+    return failed_images(dataset) if options.retry_failed else dataset.find()
 
 
 @contextlib.contextmanager
@@ -198,7 +202,7 @@ def _counting(options: Options, datasets: list[Dataset], tally: Tally) -> Iterat
         images = 0
         with contextlib.suppress(CaptionError):  # what can't be found is told by the run itself
             for dataset in datasets:
-                for _ in failed_images(dataset) if options.retry_failed else dataset.find():
+                for _ in _images(options, dataset):
                     images += 1
                     if stop.is_set():
                         return

@@ -25,7 +25,6 @@ class EngineWait:
         self._told = ""
         self._was_here = False
         self._answered = False
-        self.rested_s = 0.0  # in all, without an engine that had been there
 
     async def until_ready(self) -> None:
         """Raises EngineGoneError when it can't be had, or won't be in time.
@@ -48,14 +47,15 @@ class EngineWait:
         self._check_patience()
         self._was_here = True
 
-    def here(self) -> None:
-        """It answered."""
+    def here(self) -> float:
+        """It answered: gives the seconds that it was away since it last did, 0 when it was there."""
+        away_s = 0.0
         if self._away_since is not None and self._answered:
             away_s = time.monotonic() - self._away_since
-            self.rested_s += away_s
             self._notice(f"The engine is back after {away_s:.0f} s")
         self._away_since = None
         self._answered = True
+        return away_s
 
     def _tell(self) -> None:
         message = self._engine.progress.message

@@ -49,7 +49,7 @@ class LedgerError(InvalidRequestError):
 class Ledger:
     """One ledger file, locked while it is open for writing. May be used from several threads.
 
-    `shard` tells machines apart that share a folder: each writes its own file, and reads the others'.
+    Machines that share a folder write a file each, and read the others'.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -61,6 +61,7 @@ class Ledger:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._held = _hold(path)
             self._connection = _connect(path, read_only)
+            others = [] if read_only else _siblings(path)
         except (OSError, sqlite3.Error) as error:
             self._release()
             reason = error.strerror if isinstance(error, OSError) else error
@@ -68,7 +69,7 @@ class Ledger:
                 f"The ledger {path} can't be opened: {reason}. --ledger PATH puts it elsewhere"
             ) from error
         self._settings: dict[str, int] = {}
-        self._others = [] if read_only else [Ledger(other, read_only=True) for other in _siblings(path)]
+        self._others = [Ledger(other, read_only=True) for other in others]
 
     @classmethod
     def scratch(cls, path: Path) -> "Ledger":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapter.captioner import Captioner
-from adapter.dataset.engine_wait import EngineGoneError, EngineWait
+from adapter.dataset.engine_wait import EngineWait
 from adapter.dataset.outbox import Outbox
 from adapter.dataset.pace import Pace
 from adapter.dataset.plan import Job, Planner, Settled, Task, Verdict
@@ -209,7 +209,7 @@ class Run:
         requests = [task.recipe.request(image, job.image.relative) for task in remaining]
         async with contextlib.aclosing(at_work.captioner.captions(requests)) as captions:
             async for timed in captions:
-                at_work.wait.here()
+                self._tally.resting_s += at_work.wait.here()
                 await self._outbox.put(Finished(job, remaining.pop(0), timed))
 
     async def _observe(self, engine: Engine) -> None:
@@ -251,7 +251,7 @@ class Run:
 
 def _may_be_the_engines_end(error: CaptionError) -> bool:
     """Whether its answer broke off or never came, which may be the engine's end as well as this image."""
-    return isinstance(error, EngineError) and not isinstance(error, EngineRefusedError | EngineGoneError)
+    return isinstance(error, EngineError) and not isinstance(error, EngineRefusedError)
 
 
 async def _end(task: asyncio.Future[Any]) -> None:

@@ -79,18 +79,15 @@ class Writer:
                 if one.temporary is not None:
                     sidecar.discard(one.temporary)
             raise
-        errors: list[CaptionError | None] = []
-        late: list[CaptionError | None] = [None] * len(batch)
-        for place, outcome in enumerate(outcomes):
-            error = outcome if isinstance(outcome, CaptionError) else _put_in_place(outcome)
-            if error is not None and not isinstance(outcome, CaptionError):
-                late[place] = error
-            errors.append(error)
+        late = [_put_in_place(outcome) if isinstance(outcome, _Written) else None for outcome in outcomes]
         if any(late):
             self._record(batch, late)
         folders = {os.path.dirname(one.finished.task.output) for one in written if one.temporary}
         list(self._threads.map(sidecar.sync_folder, folders))
-        return errors
+        return [
+            error if isinstance(outcome, _Written) else outcome
+            for outcome, error in zip(outcomes, late, strict=True)
+        ]
 
     def _begin(self, finished: Finished) -> _Written | CaptionError:
         if isinstance(finished.result, CaptionError):

@@ -9,6 +9,7 @@ from adapter.dataset import engine_wait
 from adapter.dataset.engine_wait import EngineGoneError, EngineWait
 from adapter.engine.launcher import Engine
 from adapter.prompts import PromptBook
+from tests.fake_engine import FakeEngine
 
 
 async def test_an_engine_that_can_not_start_ends_the_wait_at_once(book: PromptBook) -> None:
@@ -30,3 +31,20 @@ async def test_patience_has_an_end(book: PromptBook) -> None:
         await EngineWait(engine, engine_wait.POLL_S, lambda text: None).until_ready()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_the_time_that_it_was_away_is_told_once(book: PromptBook) -> None:
+    """By the first answer after it; until the first answer of all, it was on its way."""
+    fake = FakeEngine()
+    server = await fake.start()
+    engine = Engine(Settings(engine_url=str(server.make_url(""))), book)
+    running = asyncio.create_task(engine.run())
+    wait = EngineWait(engine, 600, lambda text: None)
+    await wait.until_ready()
+    assert wait.here() == 0.0
+    await wait.until_ready()  # somebody got no answer
+    assert wait.here() >= engine_wait.POLL_S
+    assert wait.here() == 0.0
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await server.close()

@@ -105,6 +105,14 @@ class RunningService:
             assert time.monotonic() < deadline, f"orphans: {left}"
             time.sleep(POLL_S)
 
+    def stop(self) -> None:
+        """Ends it in an orderly way. Nothing of it may be left; what is all the same is killed."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.wait_until_gone()
+        finally:
+            self.kill()
+
     def kill(self) -> None:
         """Leaves nothing behind, whatever went wrong."""
         for process in self.descendants():
@@ -160,11 +168,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
         running.wait_until_ready()
         yield running
     finally:
-        running.process.send_signal(signal.SIGTERM)
-        try:
-            running.wait_until_gone()
-        finally:
-            running.kill()
+        running.stop()
     assert running.process.returncode == 0, running.log.read_text()[-2000:]
 
 

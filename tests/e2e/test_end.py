@@ -69,8 +69,4 @@ def test_an_engine_that_ends_or_hangs_is_started_again(tmp_path: Path, number: s
         service.wait_until_ready()
         assert service.caption(image) == before
     finally:
-        service.process.send_signal(signal.SIGTERM)
-        try:
-            service.wait_until_gone()
-        finally:
-            service.kill()
+        service.stop()

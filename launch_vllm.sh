@@ -46,13 +46,15 @@ fi
 
 # --- What there is -----------------------------------------------------------------------------------
 
+NO_DRIVER=9  # nvidia-smi's exit code when it can't reach the driver
+
 # One line a visible GPU: index, UUID, MiB, compute capability. nvidia-smi is the driver's view of NVML;
 # CUDA_VISIBLE_DEVICES is applied as CUDA applies it: up to the first entry that names no GPU.
 list_gpus() {
   local all entry line
-  command -v nvidia-smi >/dev/null || return 0
+  command -v nvidia-smi >/dev/null && [[ ${CUDA_VISIBLE_DEVICES-all} ]] || return 0
   all=$(nvidia-smi --query-gpu=index,uuid,memory.total,compute_cap --format=csv,noheader,nounits \
-    2>/dev/null | tr -d ' ') || return 0
+    2>/dev/null | tr -d ' ') || return $(($? == NO_DRIVER ? NO_DRIVER : 0))
   if [[ -z ${CUDA_VISIBLE_DEVICES+set} ]]; then
     printf '%s\n' "$all"
     return
@@ -103,11 +105,12 @@ action=serve
 case ${1:-} in
   --install-only) action=install && shift ;;
   --print-command) action=print && shift ;;
-  --list-gpus) list_gpus && exit ;;
+  --list-gpus) list_gpus || true && exit ;;
   --help | -h) usage && exit ;;
 esac
 
-gpus=$(list_gpus)
+gpus=$(list_gpus) ||
+  die "nvidia-smi can't reach the NVIDIA driver: mend or update it, or set CUDA_VISIBLE_DEVICES= (empty) for the demonstration on the CPU"
 if [[ -n $gpus ]]; then device=cuda; else device=cpu; fi
 
 # --- Which model, on what, how: each choice with its reason -----------------------------------------

@@ -1,7 +1,7 @@
 """The command line: `joycaption serve`, `joycaption caption`, `joycaption status`."""
 
 import inspect
-import logging
+import resource
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -21,15 +21,17 @@ from adapter.dataset.scan import Shard
 from adapter.dataset.sidecar import Existing, Naming
 from adapter.dataset.sources import Selection
 from adapter.errors import InvalidRequestError, SettingsError
+from adapter.logs import configure
 from adapter.prompts import PromptBook
 from adapter.web.app import serve as serve_app
 
-LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+MOST_DESCRIPTORS = 65_536  # plenty for thousands of requests in flight
 
 # What only the service has a use for.
 SERVICE_SETTINGS = set(
     "host port api_key insecure preload max_queue drain_s plain_answer_s keep_alive_s allowed_roots "
-    "allowed_origins allowed_image_hosts image_fetch_s max_body_bytes".split()
+    "allowed_origins allowed_image_hosts image_fetch_s max_body_bytes max_queue_bytes client_timeout_s "
+    "engine_wait_s log_captions".split()
 )
 
 app = typer.Typer(
@@ -97,7 +99,8 @@ def _optional(annotation: Any) -> Any:
 @with_settings(Settings.model_fields)
 def serve(settings: Settings) -> None:
     """Serve captions over HTTP, with an engine that is started and stopped along."""
-    logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+    configure(settings.log_level, settings.log_format)
+    raise_descriptor_limit()
     serve_app(settings, PromptBook.load(settings.styles_file))
 
 
@@ -170,7 +173,8 @@ def caption(
 ) -> int:
     """Caption folders of images: a text file beside each. Goes on where it was when it is run again."""
     level = settings.log_level if "log_level" in settings.model_fields_set else "error"
-    logging.basicConfig(level=level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+    configure(level, settings.log_format)
+    raise_descriptor_limit()
     if not sidecar and output is None:
         raise InvalidRequestError("--no-sidecar leaves no place for the texts: add --output FILE")
     if not sidecar and existing in (Existing.APPEND, Existing.PREPEND):
@@ -221,6 +225,12 @@ def status(
 ) -> None:
     """What was captioned in a dataset, and what failed and why."""
     command.status(dataset, as_json=as_json)
+
+
+def raise_descriptor_limit() -> None:
+    """To what this process may have: a request takes up to four, and the usual 1024 are soon used up."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, MOST_DESCRIPTORS), hard))
 
 
 def run() -> None:

@@ -78,6 +78,11 @@ class CaptionRequest:
     sampling: SamplingParameters
     trigger: str = ""
 
+    @property
+    def prompt(self) -> str:
+        """What was said last."""
+        return self.turns[-1].text
+
     @classmethod
     def build(
         cls,

@@ -16,6 +16,7 @@ from adapter.errors import SettingsError
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT_PREFIX = "CAPTION_"
+NO_FOLDER = "none"
 # What launch_vllm.sh reads from its environment; the launcher hands these settings over to it.
 ENGINE_SETTINGS = (
     "model",
@@ -71,6 +72,13 @@ class Settings(BaseSettings):
     engine_timeout_s: Annotated[
         float, Field(gt=0, description="Longest time for one caption, in seconds.")
     ] = 600.0
+    engine_wait_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="How long a new request waits for an engine that is being started again, in seconds.",
+        ),
+    ] = 30.0
     engine_stop_s: Annotated[
         float, Field(gt=0, description="Time for the engine to end by itself, in seconds.")
     ] = 5.0
@@ -107,7 +115,10 @@ class Settings(BaseSettings):
     keep_alive_s: Annotated[float, Field(gt=0, description="Seconds between two such spaces.")] = 15.0
     allowed_roots: Annotated[
         str | None,
-        Field(description="Folders that images may be read from, separated by colons. Default: any."),
+        Field(
+            description="Folders that images may be read from, separated by colons; / for any, or none. "
+            "Default: any, but with a key or beyond this machine it must be set."
+        ),
     ] = None
     allowed_origins: Annotated[
         str | None,
@@ -128,12 +139,30 @@ class Settings(BaseSettings):
     ] = 10.0
     max_file_bytes: Annotated[int, Field(ge=1, description="Largest image file, in bytes.")] = 64 * 2**20
     max_image_pixels: Annotated[int, Field(ge=1, description="Largest image, in pixels.")] = 75_000_000
+    max_queue_bytes: Annotated[
+        int,
+        Field(ge=1, description="Bodies of requests under way, together, in bytes; more are refused."),
+    ] = 2**30
+    client_timeout_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Time for a client to send its request or to take its answer before it is dropped, "
+            "in seconds.",
+        ),
+    ] = 60.0
     max_body_bytes: Annotated[
         int, Field(ge=1, description="Largest request body, in bytes; in /v1 besides its image.")
     ] = 16 * 2**20
     prepare_workers: Annotated[
         int, Field(ge=1, description="Images decoded at one time. Default: the number of cores.")
     ] = os.cpu_count() or 1
+    decode_s: Annotated[float, Field(gt=0, description="Longest time to decode one image, in seconds.")] = (
+        10.0
+    )
+    decode_memory_bytes: Annotated[
+        int, Field(ge=64 * 2**20, description="Most memory for decoding one image, in bytes.")
+    ] = 2**30
     quantization: Annotated[
         str | None, Field(description="vLLM's quantization, such as fp8; none turns it off.")
     ] = None
@@ -152,6 +181,13 @@ class Settings(BaseSettings):
         os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp",  # noqa: S108
         f"joycaption-{os.getuid()}",
     )
+    log_dir: Annotated[Path, Field(description="Where the engine's output is kept, in rotating files.")] = (
+        Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"), "joycaption")
+    )
+    log_format: Annotated[
+        Literal["text", "json"], Field(description="Lines for people, or an object a line for machines.")
+    ] = "text"
+    log_captions: Annotated[bool, Field(description="Write prompts and captions into the log.")] = False
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="How much is logged.")
     ] = "info"
@@ -171,7 +207,7 @@ class Settings(BaseSettings):
     @field_validator("allowed_roots")
     @classmethod
     def _are_folders(cls, folders: str | None) -> str | None:
-        for folder in (folders or "").split(os.pathsep):
+        for folder in ("" if folders == NO_FOLDER else folders or "").split(os.pathsep):
             if folder and not (os.path.isabs(folder) and os.path.isdir(folder)):
                 raise ValueError(f"{folder} is no absolute path of a folder")
         return folders
@@ -181,6 +217,8 @@ class Settings(BaseSettings):
         """`allowed_roots` one by one, None for any; those that are links also as what they lead to."""
         if self.allowed_roots is None:
             return None
+        if self.allowed_roots == NO_FOLDER:
+            return ()
         folders = [folder for folder in self.allowed_roots.split(os.pathsep) if folder]
         return tuple(dict.fromkeys([*folders, *map(os.path.realpath, folders)]))
 

@@ -9,12 +9,14 @@ CaptionError                    everything below; `status` is HTTP's, `retryable
     ForeignRequestError         it comes from a web page that is not ours                403
     FileNotAllowedError         the path lies outside what may be read                   403
     FileMissingError            there is no such file                                    404
+    SlowClientError             the body didn't come in time                             408
     RequestTooLargeError        the body is larger than the limit                        413
     ContentTypeError            the body is of another kind than is wanted               415
     ImageError                  the file can't become pixels                             422
         NotAnImageError         none of the formats that are read                        422
         ImageDamagedError       it begins like an image and can't be decoded             422
         ImageTooLargeError      more bytes or pixels than the limit                      422
+    OutOfResourcesError         the machine is short of something at the moment          503, retry
     EngineError                 the engine answered, but not with a caption              502
         EngineRefusedError      it found the request itself wrong                        502
         EngineUnavailableError  there is no engine to ask at the moment                  503, retry
@@ -27,6 +29,7 @@ A message is one line that is safe to show to a client: it says what to do, hold
 client didn't send and no text of a library. Details for the log go into the exception's cause.
 """
 
+import errno
 import re
 
 
@@ -95,6 +98,12 @@ class FileMissingError(CaptionError):
     status = 404
 
 
+class SlowClientError(CaptionError):
+    """A body that doesn't come."""
+
+    status = 408
+
+
 class RequestTooLargeError(CaptionError):
     """A body beyond the limit."""
 
@@ -123,6 +132,25 @@ class ImageDamagedError(ImageError):
 
 class ImageTooLargeError(ImageError):
     """More bytes or pixels than the limit."""
+
+
+class OutOfResourcesError(CaptionError):
+    """The machine has no descriptors, memory or processes left at the moment."""
+
+    status = 503
+    retryable = True
+
+    @classmethod
+    def from_os(cls, error: OSError) -> "OutOfResourcesError":
+        """With the system's own word for what is missing."""
+        found = cls(f"The service is short of resources ({error.strerror}); try again soon")
+        found.__cause__ = error
+        return found
+
+
+def is_shortage(error: OSError) -> bool:
+    """Whether it is about what the machine lacks, rather than about what was asked of it."""
+    return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 class EngineError(CaptionError):

@@ -6,20 +6,46 @@ The only importer of PIL, whose errors end here.
 import io
 import struct
 import zlib
+from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Literal
 
 import pybase64
-from PIL import Image, ImageDraw, ImageOps
+from PIL import ExifTags, Image, ImageDraw, features
 
 from adapter.errors import ImageDamagedError, ImageTooLargeError, NotAnImageError
 from adapter.sources import ImageLimits
 
 SIDE_PX = 384  # SigLIP so400m/14-384, the model's own input
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-EXTENSIONS = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .apng .webp .bmp .dib .gif .tif .tiff".split()
-)  # how files of these formats are called, as Pillow registers them
+# How files of each format are called, as Pillow and its plugins register them.
+EXTENSIONS_OF = {
+    "JPEG": ".jpg .jpeg .jpe .jfif",
+    "PNG": ".png .apng",
+    "WEBP": ".webp",
+    "BMP": ".bmp .dib",
+    "GIF": ".gif",
+    "TIFF": ".tif .tiff",
+}
+# Read as well where there is what decodes them: in Pillow's own build, or installed beside it (`formats`).
+if features.check("avif"):
+    EXTENSIONS_OF["AVIF"] = ".avif"
+if find_spec("pillow_heif"):
+    EXTENSIONS_OF["HEIF"] = ".heic .heif .hif"
+if find_spec("pillow_jxl"):
+    EXTENSIONS_OF["JXL"] = ".jxl"
+FORMATS = tuple(EXTENSIONS_OF)
+EXTENSIONS = frozenset(" ".join(EXTENSIONS_OF.values()).split())
 WHITE = (255, 255, 255, 255)
+BAND_PX = 2**20  # of a picture are converted at one time, so that large ones need little memory beside theirs
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # what undoes each EXIF orientation (Exif 2.32, 4.6.4)
 # What Pillow's decoders raise on damaged data, as seen in its plugins' sources.
 DECODE_ERRORS = (
     OSError,
@@ -34,9 +60,10 @@ DECODE_ERRORS = (
     AssertionError,
     struct.error,
     zlib.error,
+    RuntimeError,
 )
 Kind = Literal["bmp", "png"]
-TOO_MANY_PIXELS = (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError)
+Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and a setting
 
 
 def open_image(data: bytes, limits: ImageLimits) -> Image.Image:
@@ -44,15 +71,16 @@ def open_image(data: bytes, limits: ImageLimits) -> Image.Image:
 
     Raises NotAnImageError, ImageTooLargeError.
     """
+    _register_plugins()
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except TOO_MANY_PIXELS as error:
-        raise _too_many_pixels(limits) from error
+    except MemoryError as error:
+        raise _too_much_memory() from error
     except DECODE_ERRORS as error:
         raise NotAnImageError(f"Not an image in one of the formats {', '.join(FORMATS)}") from error
     if image.width * image.height > limits.max_pixels:
         image.close()
-        raise _too_many_pixels(limits)
+        raise ImageTooLargeError(f"The image has more than {limits.max_pixels} pixels")
     return image
 
 
@@ -65,9 +93,13 @@ def decode(data: bytes, limits: ImageLimits) -> Image.Image:
     with open_image(data, limits) as image:
         try:
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(_to_eight_bits(image)))
-        except TOO_MANY_PIXELS as error:
-            raise _too_many_pixels(limits) from error
+            orientation = _orientation(image)
+            rgb = _to_rgb(image)
+            if rgb is not image:
+                image.close()  # its pixels may be many
+            return rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb
+        except MemoryError as error:
+            raise _too_much_memory() from error
         except DECODE_ERRORS as error:
             raise ImageDamagedError("The image is damaged and can't be decoded") from error
 
@@ -102,30 +134,62 @@ def probe_image(colour: str, background: str) -> Image.Image:
     return image
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Pillow clips deeper channels when it converts them; here they are scaled, orientation kept."""
-    if image.mode.startswith("I;16"):
-        scale = 1 / 257
-    elif image.mode == "I":
-        scale = 1 / 257 if image.getextrema()[1] > 255 else 1.0  # type: ignore[operator]
-    elif image.mode == "F":
-        scale = 255.0 if image.getextrema()[1] <= 1.0 else 1.0  # type: ignore[operator]
-    else:
-        return image
-    exif = image.getexif()
-    scaled = image.convert("F").point(lambda value: value * scale + 0.5).convert("L")
-    scaled.info["exif"] = exif.tobytes()
-    return scaled
+def _orientation(image: Image.Image) -> int:
+    """EXIF's, 1 (upright) where there is none or it can't be read: the picture is good all the same."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except DECODE_ERRORS:
+        return 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
+    if (scale := _scale(image)) is not None:
+        return _in_bands(image, lambda band: _scaled(band, scale))
     if image.has_transparency_data:
-        coloured = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", coloured.size, WHITE), coloured).convert("RGB")
+        return _in_bands(image, _over_white)
     return image.convert("RGB")
 
 
-def _too_many_pixels(limits: ImageLimits) -> ImageTooLargeError:
-    return ImageTooLargeError(f"The image has more than {limits.max_pixels} pixels")
+def _scale(image: Image.Image) -> float | None:
+    """What brings a deeper grey's values to 0 to 255, None for eight bits. Pillow's own conversion clips."""
+    if image.mode.startswith("I;16"):
+        return 1 / 257
+    if image.mode == "I":
+        return 1 / 257 if image.getextrema()[1] > 255 else 1.0  # type: ignore[operator]
+    if image.mode == "F":
+        return 255.0 if image.getextrema()[1] <= 1.0 else 1.0  # type: ignore[operator]
+    return None
+
+
+def _scaled(band: Image.Image, scale: float) -> Image.Image:
+    return band.convert("F").point(lambda value: value * scale + 0.5).convert("L").convert("RGB")
+
+
+def _over_white(band: Image.Image) -> Image.Image:
+    coloured = band.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", coloured.size, WHITE), coloured).convert("RGB")
+
+
+def _in_bands(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """`image` as RGB, converted a few rows at a time."""
+    rgb = Image.new("RGB", image.size)
+    rows = max(1, BAND_PX // image.width)
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(top + rows, image.height))
+        rgb.paste(convert(image.crop(box)), box)
+    return rgb
+
+
+def _register_plugins() -> None:
+    if "HEIF" in FORMATS and "HEIF" not in Image.OPEN:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    if "JXL" in FORMATS and "JXL" not in Image.OPEN:
+        import pillow_jxl  # noqa: F401 - registers itself
+
+
+def _too_much_memory() -> ImageTooLargeError:
+    return ImageTooLargeError("Decoding the image takes more memory than is allowed")

@@ -9,7 +9,13 @@ import os
 import stat
 from collections.abc import Sequence
 
-from adapter.errors import FileMissingError, FileNotAllowedError, NotAnImageError
+from adapter.errors import (
+    FileMissingError,
+    FileNotAllowedError,
+    NotAnImageError,
+    OutOfResourcesError,
+    is_shortage,
+)
 
 # A handle that allows neither reading nor writing, so that nothing is set off by it: no device, no FIFO.
 HANDLE = os.O_PATH | os.O_CLOEXEC
@@ -21,7 +27,7 @@ def open_file(path: str, roots: Sequence[str] | None) -> int:
     """A descriptor to read the regular file at the absolute `path` from; to be closed.
 
     `roots`: absolute folders; None allows every path. Raises FileNotAllowedError, FileMissingError, and
-    NotAnImageError for what is no regular file.
+    NotAnImageError for what is no regular file; OutOfResourcesError.
     """
     try:
         handle = os.open(path, HANDLE) if roots is None else _Walk(path, roots).handle()
@@ -34,6 +40,8 @@ def open_file(path: str, roots: Sequence[str] | None) -> int:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileMissingError(f"Image not found: {path}") from error
     except OSError as error:
+        if is_shortage(error):
+            raise OutOfResourcesError.from_os(error) from error
         raise FileNotAllowedError(f"Image can't be read: {path}") from error
 
 

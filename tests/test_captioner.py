@@ -142,12 +142,13 @@ async def test_admit_beyond_the_queue_is_refused_until_there_is_room(
 ) -> None:
     """Ten places: more than that at one time never, and now only while others wait."""
     _, captioner = ready
-    with captioner.admit(7):
-        with pytest.raises(EngineBusyError, match="7 images wait already"), captioner.admit(4):
+    async with captioner.admit(7):
+        with pytest.raises(EngineBusyError, match="7 images wait already"):
+            async with captioner.admit(4):
+                pass
+        async with captioner.admit(3):
             pass
-        with captioner.admit(3):
-            pass
-    with captioner.admit(10):
+    async with captioner.admit(10):
         pass
     assert captioner.capacity == 10
 
@@ -175,8 +176,9 @@ async def test_drain_finishes_what_it_can_and_gives_up_the_rest(
     await until(lambda: fake.under_way == MAX_IN_FLIGHT)
     draining = asyncio.create_task(captioner.drain(1.0))
     await asyncio.sleep(0)  # drain runs up to its first wait
-    with pytest.raises(StoppingError), captioner.admit(1):
-        pass
+    with pytest.raises(StoppingError):
+        async with captioner.admit(1):
+            pass
     go_on.set()
     await draining
     assert (await first).caption.text == "done"
@@ -190,8 +192,9 @@ async def test_caption_without_an_engine_says_that_it_is_not_ready(book: PromptB
     """At once."""
     settings = Settings(engine_url="http://127.0.0.1:1")
     captioner = Captioner(Engine(settings, book), settings)
-    with pytest.raises(EngineNotReadyError, match="Starting"), captioner.admit(1):
-        pass
+    with pytest.raises(EngineNotReadyError, match="Starting"):
+        async with captioner.admit(1):
+            pass
     with pytest.raises(EngineNotReadyError, match="Starting"):
         await captioner.caption(CaptionRequest.build(ImageFile(str(picture)), "Say.", book))
     await captioner.drain(0)

@@ -71,6 +71,19 @@ def test_with_a_16_gb_gpu_of_ada_it_runs_in_fp8(tmp_path: Path) -> None:
     assert "vision_tower" in (value(words, "--quantization-config") or "")
 
 
+def test_with_a_driver_that_can_not_be_reached_it_says_so(tmp_path: Path) -> None:
+    """Rather than serve the demonstration to somebody who has a GPU; unless that is what is wanted."""
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
+    (tmp_path / "tools/nvidia-smi").chmod(0o755)
+    failed = run(tmp_path, "--print-command")
+    assert failed.returncode == 1
+    assert "error: nvidia-smi can't reach the NVIDIA driver: mend" in failed.stdout + failed.stderr
+    assert command(tmp_path, CUDA_VISIBLE_DEVICES="")
+    listed = run(tmp_path, "--list-gpus")
+    assert (listed.returncode, listed.stdout) == (0, "")
+
+
 @pytest.mark.parametrize("gpu", [RTX_2080_TI, GTX_1070])
 def test_with_a_small_gpu_it_says_what_fits(tmp_path: Path, gpu: str) -> None:
     """And how."""

@@ -47,7 +47,7 @@ async def engine_for(
     # A run reads what its user names, and has a queue of its own.
     chosen = settings.model_copy(update={"engine_url": url, "allowed_roots": None})
     engine = Engine(chosen, book)
-    captioner = Captioner(engine, chosen)
+    captioner = Captioner(engine, chosen, patience_s=0)  # the run has its own
     running = asyncio.create_task(engine.run())
     try:
         yield engine, captioner

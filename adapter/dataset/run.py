@@ -25,6 +25,7 @@ from adapter.errors import (
     FileMissingError,
     FileNotAllowedError,
     ImageError,
+    OutOfResourcesError,
 )
 from adapter.sources import ImageFile
 
@@ -32,6 +33,7 @@ PULL_CHUNK = 500  # decisions that are taken over from the scanning thread toget
 PULL_S = 0.05  # or in so long, whichever comes first
 OBSERVE_S = 1.0
 ATTEMPTS = 3  # at an image, while the engine is there and fails at it
+SHORTAGE_S = 5.0  # until another, when the machine had no descriptors or no memory
 LAST_CHANCE_S = 10.0  # what is under way may finish in so long after the first Ctrl-C
 ABOUT_THE_IMAGE = (ImageError, FileMissingError, FileNotAllowedError)
 
@@ -57,7 +59,6 @@ class _AtWork:
 
     captioner: Captioner
     wait: EngineWait
-    engine: Engine
 
 
 class Run:
@@ -141,7 +142,7 @@ class Run:
         await self._unless_stopping(wait.until_ready())
         self._planner.model = engine.weights
         self._tally.begin()
-        return _AtWork(captioner, wait, engine)
+        return _AtWork(captioner, wait)
 
     async def _pull(self, images: Iterator[Planned]) -> AsyncGenerator[Planned]:
         """The planner's decisions, taken in a thread of their own: they read folders and files."""
@@ -194,12 +195,11 @@ class Run:
                         await self._outbox.put(Finished(job, remaining.pop(0), error))
                 except CaptionError as error:
                     attempts += 1
-                    if not _may_be_the_engines_end(error) or attempts == ATTEMPTS:
+                    if attempts == ATTEMPTS or not _may_be_mended(error):
                         await self._outbox.put(Finished(job, remaining.pop(0), error))
                         attempts = 0
-                    elif not await at_work.engine.answers():
-                        attempts = 0  # it was not the image
-                        await at_work.wait.until_ready()
+                    elif isinstance(error, OutOfResourcesError):
+                        await asyncio.sleep(SHORTAGE_S)
         finally:
             for task in remaining:  # given up, for a later run
                 self._planner.claims.pop(task.output, None)
@@ -249,9 +249,9 @@ class Run:
         self._stopping.set()
 
 
-def _may_be_the_engines_end(error: CaptionError) -> bool:
-    """Whether its answer broke off or never came, which may be the engine's end as well as this image."""
-    return isinstance(error, EngineError) and not isinstance(error, EngineRefusedError)
+def _may_be_mended(error: CaptionError) -> bool:
+    """Whether another try may have an answer: this one broke off, or never came, or the machine was short."""
+    return isinstance(error, EngineError | OutOfResourcesError) and not isinstance(error, EngineRefusedError)
 
 
 async def _end(task: asyncio.Future[Any]) -> None:

@@ -22,6 +22,8 @@ from adapter.errors import (
     EngineTimeoutError,
     EngineUnavailableError,
     InvalidRequestError,
+    OutOfResourcesError,
+    is_shortage,
 )
 
 CONNECT_TIMEOUT_S = 5.0
@@ -86,13 +88,13 @@ class EngineClient:
         await self._session.close()
 
     async def healthy(self, timeout_s: float) -> bool:
-        """Whether `/health` answers 200 within `timeout_s`."""
+        """Whether `/health` answers 200 within `timeout_s`; taken for granted while descriptors are short."""
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
             async with self._session.get(f"{self._base}/health", timeout=timeout) as response:
                 return response.status == 200
-        except (aiohttp.ClientError, TimeoutError):
-            return False
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return isinstance(error, OSError) and is_shortage(error)
 
     async def load(self) -> Load:
         """Raises what EngineError stands for. An engine that doesn't tell counts as idle."""
@@ -181,6 +183,8 @@ def _as_ours() -> Iterator[None]:
     except TimeoutError as error:
         raise EngineTimeoutError("The engine took too long") from error
     except aiohttp.ClientConnectionError as error:
+        if isinstance(error, OSError) and is_shortage(error):
+            raise OutOfResourcesError.from_os(error) from error
         raise EngineUnavailableError("The engine can't be reached; try again soon") from error
     except aiohttp.ClientError as error:
         raise EngineError("The engine's answer broke off") from error

@@ -1,4 +1,4 @@
-"""The engine's life: started by launch_vllm.sh or found at its URL, checked, watched, ended.
+"""The engine's life: started by launch_vllm.sh or found at its URL, checked, watched, started again.
 
 `Engine` is what the rest of the project knows of it: whether it is ready, how far it is, and its client.
 """
@@ -6,40 +6,38 @@
 import asyncio
 import contextlib
 import logging
-import os
-import re
-import shlex
 import shutil
-import signal
 import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-from adapter.config import PROJECT_DIR, Settings
+from adapter.config import Settings
 from adapter.engine.announce import RunningEngine, announced
 from adapter.engine.client import EngineClient, Load, ServedModel
+from adapter.engine.output import Output
+from adapter.engine.process import launched
 from adapter.engine.progress import Progress, ProgressReader
+from adapter.engine.restarts import End, Restarts
 from adapter.engine.selfcheck import Probe, SelfCheckError, check
 from adapter.engine.template import PROBE_FILE, PROBE_PROMPT
 from adapter.engine.vitals import Vitals
-from adapter.errors import CaptionError, EngineNotReadyError, SettingsError
+from adapter.errors import CaptionError, EngineNotReadyError
 from adapter.prompts import PromptBook
 
-LAUNCH_SCRIPT = PROJECT_DIR / "launch_vllm.sh"
-LINE_END = re.compile(rb"[\r\n]+")
-LONGEST_LINE_BYTES = 64 * 1024
 HEALTH_INTERVAL_S = 0.5
 HEALTH_TIMEOUT_S = 5.0
 WATCH_INTERVAL_S = 2.0
-# Between the end of an engine that was ready and its next start; after that long a good time from anew.
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-GOOD_AFTER_S = 600.0
+MOST_CHECKS = 3  # of one start that fail: a passing fault isn't the end
 
 log = logging.getLogger("adapter.engine")
 
 
 class Engine:
-    """One vLLM server. `run` lives as long as the service; everything else may be read at any time."""
+    """One vLLM server. `run` lives as long as the service; everything else may be read at any time.
+
+    `ready`: it answers and has passed its self-check. `ended`: it is gone for good, or never came, and
+    `progress` says why. `trusted`: what the last self-check found, None before the first. `starts` counts
+    those of an engine of our own.
+    """
 
     def __init__(self, settings: Settings, book: PromptBook) -> None:
         self._settings = settings
@@ -47,34 +45,44 @@ class Engine:
         self._reader = ProgressReader()
         self._client: EngineClient | None = None
         self._model = ServedModel(id="")
-        self._ready = False
-        self._ready_since: float | None = None
-        self._ended = False
+        self._ready_since_s: float | None = None
+        self._was_ready = False
+        # Set while requests needn't wait: the engine is ready, or it won't be any more.
+        self._settled = asyncio.Event()
+        self.ready = False
+        self.ended = False
+        self.trusted: bool | None = None
+        self.starts = 0
 
     @property
     def progress(self) -> Progress:
         return self._reader.current
 
     @property
-    def ready(self) -> bool:
-        """Whether it answers and has passed its self-check."""
-        return self._ready
-
-    @property
-    def ended(self) -> bool:
-        """Whether it is gone for good, or never came: `progress` says why."""
-        return self._ended
-
-    async def answers(self) -> bool:
-        """Whether it can be reached at this moment."""
-        return self._client is not None and await self._client.healthy(HEALTH_TIMEOUT_S)
-
-    @property
     def client(self) -> EngineClient:
         """To ask with. Raises EngineNotReadyError while the engine isn't ready."""
-        if self._client is None or not self._ready:
+        if self._client is None or not self.ready:
             raise EngineNotReadyError(f"The engine isn't ready: {self.progress.message}")
         return self._client
+
+    async def available(self, limit_s: float) -> EngineClient:
+        """As `client`; waits up to `limit_s` for an engine that was ready and may be so again."""
+        if self._was_ready and not self.ready and limit_s > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), limit_s)
+        return self.client
+
+    async def lost(self, client: EngineClient) -> bool:
+        """Whether the engine that `client` asks is gone; to be asked when a request to it has failed.
+
+        If so it isn't ready any more, until it is found to be well or another has been started.
+        """
+        if client is self._client and self.ready:
+            if await client.healthy(HEALTH_TIMEOUT_S):
+                return False
+            if client is self._client and self.ready:
+                self._leave("The engine doesn't answer")
+        return True
 
     @property
     def model(self) -> str:
@@ -89,8 +97,7 @@ class Engine:
     async def run(self) -> None:
         """Starts the engine, or waits for the one at `engine_url`, and watches it until cancelled.
 
-        An engine that ends after it was ready is started again, after growing pauses. One that never
-        became ready isn't: what kept it from that would do so again, and this returns.
+        An engine of our own is started again as `Restarts` says; when that is no more, this returns.
         """
         try:
             if self._settings.engine_url:
@@ -98,183 +105,142 @@ class Engine:
             else:
                 await self._run_processes()
         finally:
-            self._ready = False
-            self._ended = True
+            self.ready = False
+            self.ended = True
+            self._settled.set()
             if self._client is not None:
                 await self._client.close()
 
     # --- An engine of our own ---------------------------------------------------------------------
 
     async def _run_processes(self) -> None:
-        loop = asyncio.get_running_loop()
-        pause_s = FIRST_PAUSE_S
-        while True:
-            self._ready_since = None
-            await self._run_process()
-            self._ready = False
-            if self._ready_since is None:
-                return
-            if loop.time() - self._ready_since > GOOD_AFTER_S:
-                pause_s = FIRST_PAUSE_S
-            reason = self.progress.message
-            log.warning("engine: starts again in %s s", pause_s)
-            self._reader = ProgressReader()
-            self._reader.restarting(reason)
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+        output = Output(self._settings.log_dir)
+        restarts = Restarts()
+        try:
+            while True:
+                self.starts += 1
+                self._ready_since_s = None
+                end = await self._run_process(output)
+                ready_s = None if self._ready_since_s is None else self._now_s() - self._ready_since_s
+                pause_s = restarts.pause_s(end, ready_s)
+                if pause_s is None:
+                    return
+                reason = self.progress.message
+                log.warning("engine: starts again in %s s", pause_s)
+                self._reader = ProgressReader()
+                self._reader.restarting(reason)
+                await asyncio.sleep(pause_s)
+        finally:
+            output.close()
 
-    async def _run_process(self) -> None:
+    async def _run_process(self, output: Output) -> End:
+        """One engine from its start to its end, with `progress` saying why it ended."""
+
+        def read_line(line: str) -> None:
+            self._reader.read(line)
+            output.add(line)
+            log.info("engine: %s", line)
+
         # mkdtemp makes it for this user alone, mode 0700: the socket in it needs no other guard.
         folder = Path(tempfile.mkdtemp(prefix="joycaption-"))
+        url = f"unix:{folder}/engine.sock"
         try:
-            url = f"unix:{folder}/engine.sock"
-            async with self._process(folder / "engine.sock") as process:
-                output = asyncio.create_task(self._read_output(process))
+            async with launched(self._settings, folder / "engine.sock", read_line) as process:
                 watch = asyncio.create_task(self._watch(url, folder / PROBE_FILE))
-                ended = asyncio.create_task(_exit_code(process))
+                ended = asyncio.create_task(process.exit_code())
                 try:
                     with announced(self._settings.run_dir, RunningEngine(url, self._settings.model)):
                         await asyncio.wait({watch, ended}, return_when=asyncio.FIRST_COMPLETED)
-                    if ended.done():
-                        _signal_group(process.pid, signal.SIGKILL)  # else a child keeps the output open
-                        await output
-                        self._ready = False
-                        self._reader.ended(ended.result())
-                        log.error("engine: %s", self.progress.message)
-                    else:
-                        watch.result()
+                    if not ended.done():
+                        return watch.result()
+                    self._reader.ended(ended.result())
+                    self._leave(self.progress.message)
+                    self._show_end(output)
+                    return "process"
                 finally:
-                    for task in (watch, ended, output):
+                    for task in (watch, ended):
                         task.cancel()
-                    await asyncio.gather(watch, ended, output, return_exceptions=True)
+                    await asyncio.gather(watch, ended, return_exceptions=True)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    @contextlib.asynccontextmanager
-    async def _process(self, socket: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-        """launch_vllm.sh in a process group of its own, which is gone when the context ends.
-
-        It also ends with this process, however that ends: the script holds one end of a pipe and kills
-        its group when the other end closes.
-        """
-        watched, held = os.pipe()
-        environment = self._settings.engine_environment() | {
-            "CAPTION_ENGINE_SOCKET": str(socket),
-            "CAPTION_WATCH_FD": str(watched),
-            "PYTHONUNBUFFERED": "1",
-        }
-        try:
-            process = await asyncio.create_subprocess_exec(
-                "bash",
-                str(LAUNCH_SCRIPT),
-                *shlex.split(self._settings.engine_args),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env=environment,
-                pass_fds=(watched,),
-                start_new_session=True,
-            )
-        except OSError as error:
-            os.close(held)
-            raise SettingsError(f"launch_vllm.sh can't be started: {error.strerror}") from error
-        finally:
-            os.close(watched)
-        try:
-            yield process
-        finally:
-            await asyncio.shield(self._end(process))
-            os.close(held)
-
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
-        _signal_group(process.pid, signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), self._settings.engine_stop_s)
-        except TimeoutError:
-            log.warning("engine: still there %s s after SIGTERM", self._settings.engine_stop_s)
-        _signal_group(process.pid, signal.SIGKILL)
-        await process.wait()
-
-    async def _read_output(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        rest = b""
-        while chunk := await process.stdout.read(LONGEST_LINE_BYTES):
-            *lines, rest = LINE_END.split(rest[-LONGEST_LINE_BYTES:] + chunk)
-            for line in lines:
-                self._read_line(line)
-        if rest:
-            self._read_line(rest)
-
-    def _read_line(self, line: bytes) -> None:
-        text = line.decode("utf-8", "replace").rstrip()
-        self._reader.read(text)
-        log.info("engine: %s", text)
+    def _show_end(self, output: Output) -> None:
+        """Of the output, which may have been too little for the log until now."""
+        if not log.isEnabledFor(logging.INFO):
+            for line in output.last:
+                log.error("engine: %s", line)
+        if output.path is not None:
+            log.error("engine: its whole output is in %s", output.path)
 
     # --- Any engine -------------------------------------------------------------------------------
 
-    async def _watch(self, url: str, probe: Path | Probe) -> None:
-        """Tells whether the engine is ready. Returns when one that was is lost, but for a remote one, which
-        may come back by itself.
+    async def _watch(self, url: str, probe: Path | Probe) -> End:
+        """Finds out whether the engine is ready. Returns when one of our own is lost, or fails its checks; a
+        remote one may come back by itself.
         """
         if self._client is not None:
             await self._client.close()
-        self._client = EngineClient(url, self._settings.engine_timeout_s)
-        clock = asyncio.get_running_loop().time
-        vitals = Vitals(self._settings.engine_silence_s, self._settings.engine_stall_s, clock())
+        client = self._client = EngineClient(url, self._settings.engine_timeout_s)
+        own = not self._settings.engine_url
+        vitals: Vitals | None = None  # from the first time that it is ready
+        failed_checks = 0
         while True:
-            healthy = await self._client.healthy(HEALTH_TIMEOUT_S)
-            if healthy and not self._ready:
-                await self._check(probe)
-                vitals = Vitals(self._settings.engine_silence_s, self._settings.engine_stall_s, clock())
-            elif self._ready:
-                vitals.see(clock(), healthy=healthy, load=await self._load() if healthy else None)
-                if vitals.lost:
-                    self._ready = False
-                    self._reader.failed(vitals.lost)
-                    log.error("engine: %s", vitals.lost)
-                    if not self._settings.engine_url:
-                        return
-            await asyncio.sleep(WATCH_INTERVAL_S if self._ready else HEALTH_INTERVAL_S)
+            healthy = await client.healthy(HEALTH_TIMEOUT_S)
+            if vitals is not None:
+                load = await self._load(client) if healthy else None
+                vitals.see(self._now_s(), healthy=healthy, load=load)
+                if vitals.lost and (self.ready or own):
+                    self._leave(vitals.lost)
+                    if own:
+                        return "lost"
+            if healthy and not self.ready:
+                if await self._check(client, probe):
+                    vitals = Vitals(
+                        self._settings.engine_silence_s, self._settings.engine_stall_s, self._now_s()
+                    )
+                    failed_checks = 0
+                else:
+                    failed_checks += 1
+                    if own and failed_checks == MOST_CHECKS:
+                        return "untrusted"
+            await asyncio.sleep(WATCH_INTERVAL_S if self.ready else HEALTH_INTERVAL_S)
 
-    async def _load(self) -> Load | None:
-        assert self._client is not None
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def _load(self, client: EngineClient) -> Load | None:
         try:
             async with asyncio.timeout(HEALTH_TIMEOUT_S):
-                return await self._client.load()
+                return await client.load()
         except (CaptionError, TimeoutError):
             return None
 
-    async def _check(self, probe: Path | Probe) -> None:
-        assert self._client is not None
+    async def _check(self, client: EngineClient, probe: Path | Probe) -> bool:
         self._reader.warming_up()
         try:
-            self._model = await self._client.model()
+            self._model = await client.model()
             known = probe if isinstance(probe, Probe) else Probe.load(probe)
-            await check(self._client, self.model, known)
+            await check(client, self.model, known)
         except (CaptionError, OSError) as error:
             message = str(error) if isinstance(error, SelfCheckError) else f"Self-check: {error}"
             if message != self.progress.message:
                 log.error("engine: %s", message)
             self._reader.failed(message)
-            return
-        self._ready = True
-        self._ready_since = asyncio.get_running_loop().time()
+            self.trusted = False
+            return False
+        self.ready = self._was_ready = self.trusted = True
+        self._settled.set()
+        self._ready_since_s = self._now_s()
         self._reader.ready()
         log.info("engine: ready, serving %s", self.weights)
+        return True
+
+    def _leave(self, reason: str) -> None:
+        """It isn't ready any more."""
+        self.ready = False
+        self._settled.clear()
+        self._reader.failed(reason)
+        log.error("engine: %s", reason)
 
     def _remote_probe(self) -> Probe:
         return Probe(self._book.system_prompt, PROBE_PROMPT)
-
-
-async def _exit_code(process: asyncio.subprocess.Process) -> int:
-    """Once the process has ended. `process.wait()` would go on until its output is closed too, and what the
-    engine started may hold that open.
-    """
-    while process.returncode is None:  # noqa: ASYNC110 - there is no event for this
-        await asyncio.sleep(HEALTH_INTERVAL_S)
-    return process.returncode
-
-
-def _signal_group(process_group: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process_group, number)

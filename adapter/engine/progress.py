@@ -30,6 +30,7 @@ LOADING_LINES: tuple[tuple[re.Pattern[str], float, str], ...] = (
 )
 SHARDS_SPAN = (0.3, 0.6)
 GRAPHS_SPAN = (0.8, 0.9)
+KILLED = (-9, 137)  # by SIGKILL, itself or within the script
 LAST_RAISED = re.compile(r"(?:^|\s)((?:\w+\.)*\w*(?:Error|Exception): .{1,200})")
 OUR_ERROR = re.compile(r"^error: (.+)")
 # How the engine's own output names what went wrong, and what to do about it.
@@ -40,6 +41,10 @@ KNOWN_ERRORS: tuple[tuple[re.Pattern[str], str], ...] = (
         "CAPTION_QUANTIZATION=fp8",
     ),
     (
+        re.compile(r"DefaultCPUAllocator: .*memory|Cannot allocate memory|^MemoryError"),
+        "Out of memory: close other programs, or set VLLM_CPU_KVCACHE_SPACE to fewer GB",
+    ),
+    (
         re.compile(r"Free memory on device .* is less than desired GPU memory utilization"),
         "Too little GPU memory is free: close other programs on the GPU or lower "
         "CAPTION_GPU_MEMORY_UTILIZATION",
@@ -48,11 +53,27 @@ KNOWN_ERRORS: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"larger than the (?:available|maximum)|To serve at least one request"),
         "Too little memory for the context: lower CAPTION_MAX_MODEL_LEN",
     ),
-    (re.compile(r"No space left on device"), "No space is left on the disk"),
-    (re.compile(r"[Aa]ddress already in use"), "The engine's address is taken by another program"),
     (
-        re.compile(r"NVIDIA driver .*too old|no NVIDIA driver|CUDA driver version is insufficient"),
-        "The NVIDIA driver is missing or too old for this vLLM: update it",
+        re.compile(r"No space left on device"),
+        "No space is left on the disk: make room, or put the environments and the model elsewhere by "
+        "CAPTION_VENV_DIR and HF_HOME; the next start goes on where this one was",
+    ),
+    (
+        re.compile(r"[Aa]ddress already in use"),
+        "The engine's socket is taken by another program: end it, or name another by CAPTION_RUN_DIR",
+    ),
+    (
+        re.compile(
+            r"NVIDIA driver .*too old|no NVIDIA driver|CUDA driver version is insufficient"
+            r"|libcuda\.so\.1: cannot open"
+        ),
+        "The NVIDIA driver is missing or too old for this vLLM: update it, or set CUDA_VISIBLE_DEVICES= "
+        "(empty) for the demonstration on the CPU",
+    ),
+    (
+        re.compile(r"no kernel image is available for execution"),
+        "This GPU is too old for this vLLM: use a newer one, or set CUDA_VISIBLE_DEVICES= (empty) for the "
+        "demonstration on the CPU",
     ),
     (re.compile(r"unrecognized arguments: .*"), "vLLM doesn't know an argument it was given"),
 )
@@ -119,6 +140,8 @@ class ProgressReader:
     def ended(self, exit_code: int) -> None:
         """The engine's process is gone: says why, as far as its output told."""
         reason = self._last_raised or "the end of its output is in the log"
+        if self._last_raised is None and exit_code in KILLED:
+            reason = "it was killed, perhaps because the memory ran out"
         self.failed(self._error or f"The engine ended with exit code {exit_code}: {reason}")
 
     def _read_download(self, data: str) -> None:

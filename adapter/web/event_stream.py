@@ -6,14 +6,17 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from adapter.web.delivery import Delivery
+
 COMMENT = b": waiting\n\n"  # SSE's way to send nothing
 
 
 class EventStream:
     """The answer to one request. It begins with the first event, or with a comment after `plain_s`."""
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, delivery: Delivery) -> None:
         self._request = request
+        self._delivery = delivery
         self._response = web.StreamResponse(
             headers={
                 "Content-Type": "text/event-stream; charset=utf-8",
@@ -30,15 +33,15 @@ class EventStream:
         return self._response.prepared
 
     async def send(self, events: bytes) -> None:
-        """Sends whole events, waiting for a client that is slow to read them."""
+        """Sends whole events. Raises ConnectionResetError when the client has gone, or is too slow."""
         async with self._begin:
             if not self.begun:
                 await self._response.prepare(self._request)
         self._last_sent = asyncio.get_running_loop().time()
-        await self._response.write(events)
+        await self._delivery.write(self._request, self._response, events)
 
     async def end(self) -> web.StreamResponse:
-        await self._response.write_eof()
+        await self._delivery.end(self._request, self._response)
         return self._response
 
     @contextlib.asynccontextmanager

@@ -9,6 +9,9 @@ from adapter.captioner import Captioner
 from adapter.config import Settings
 from adapter.engine.launcher import Engine
 from adapter.prompts import PromptBook
+from adapter.web.bodies import Bodies
+from adapter.web.delivery import Delivery
+from adapter.web.metrics import Metrics
 from adapter.web.patience import Patience
 from adapter.web.remote_image import RemoteImages
 from adapter.web.virtual_models import VirtualModels
@@ -21,6 +24,9 @@ GPU_COUNT = web.AppKey("gpu_count", int)
 MODELS = web.AppKey("models", VirtualModels)
 REMOTE_IMAGES = web.AppKey("remote_images", RemoteImages)
 STARTED = web.AppKey("started", int)  # Unix time, in seconds
+BODIES = web.AppKey("bodies", Bodies)
+DELIVERY = web.AppKey("delivery", Delivery)
+METRICS = web.AppKey("metrics", Metrics)
 PATIENCE = web.AppKey("patience", Patience)
 # Set when somebody pressed a stop button, and watches.
 HURRY = web.AppKey("hurry", asyncio.Event)

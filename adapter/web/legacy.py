@@ -19,9 +19,10 @@ from adapter.errors import CaptionError, ForeignRequestError, InvalidRequestErro
 from adapter.prompts import PromptBook
 from adapter.sources import ImageFile
 from adapter.web.auth import has_key
-from adapter.web.keys import BOOK, CAPTIONER, ENGINE, GPU_COUNT, HURRY, PATIENCE, SETTINGS, STOP
-from adapter.web.middleware import json_response
-from adapter.web.wire import PromptOptions, Temperature, TopK, TopP, read_object, validate
+from adapter.web.keys import BODIES, BOOK, CAPTIONER, ENGINE, GPU_COUNT, HURRY, PATIENCE, SETTINGS, STOP
+from adapter.web.middleware import json_response, to_caption_error
+from adapter.web.observing import TRACE
+from adapter.web.wire import PromptOptions, Temperature, TopK, TopP, validate
 
 Body = TypeVar("Body", bound="CaptionOptions")
 
@@ -120,14 +121,17 @@ async def caption(request: web.Request) -> web.StreamResponse:
     body = await read_body(request, CaptionBody)
     image = ImageFile(body.image_path)
     prompt = body.build_prompt(book)
+    trace = request[TRACE]
+    trace.subject = body.image_path
 
     async def work() -> dict[str, Any]:
         # What can be refused is refused before the answer may have to be begun.
         await captioner.inspect(image)
-        result = await captioner.caption(CaptionRequest.build(image, prompt, book, body.sampling(book)))
+        asked = CaptionRequest.build(image, prompt, book, body.sampling(book))
+        result = await captioner.caption(asked, trace)
         return result_body(body.image_path, result) | {"prompt_used": prompt}
 
-    with captioner.admit(1):
+    async with captioner.admit(1):
         return await request.app[PATIENCE].answer(request, work(), late_error=error_body)
 
 
@@ -142,12 +146,15 @@ async def batch_caption(request: web.Request) -> web.StreamResponse:
         raise InvalidRequestError(f"image_paths: at most {captioner.capacity} at one time", "image_paths")
     prompt = body.build_prompt(book)
     sampling = body.sampling(book)
+    trace = request[TRACE]
+    trace.subject = f"{len(body.image_paths)} files"
 
     async def one(path: str) -> dict[str, Any]:
         try:
-            result = await captioner.caption(CaptionRequest.build(ImageFile(path), prompt, book, sampling))
+            asked = CaptionRequest.build(ImageFile(path), prompt, book, sampling)
+            result = await captioner.caption(asked, trace)
         except CaptionError as error:
-            return {"image_path": path} | error_body(error)
+            return {"image_path": path} | error_body(to_caption_error(request, error))
         return result_body(path, result)
 
     async def work() -> dict[str, Any]:
@@ -163,7 +170,7 @@ async def batch_caption(request: web.Request) -> web.StreamResponse:
             "prompt_used": prompt,
         }
 
-    with captioner.admit(len(body.image_paths)):
+    async with captioner.admit(len(body.image_paths)):
         return await request.app[PATIENCE].answer(request, work(), late_error=error_body)
 
 
@@ -205,7 +212,7 @@ def error_body(error: CaptionError) -> dict[str, Any]:
 
 async def read_body(request: web.Request, kind: type[Body]) -> Body:
     """The request's JSON object as `kind`. Raises InvalidRequestError naming the field at fault."""
-    fields = await read_object(request, request.app[SETTINGS].max_body_bytes)
+    fields = await request.app[BODIES].read_object(request, request.app[SETTINGS].max_body_bytes)
     if fields.get("image_path") == "":
         raise InvalidRequestError("image_path is required", "image_path")
     return validate(fields, kind)

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from adapter.errors import CaptionError
+from adapter.web.observing import GONE, TRACE
 
 ErrorBody = Callable[[CaptionError], dict[str, Any]]
 
@@ -26,6 +27,8 @@ def errors_to_json(faces: dict[str, ErrorBody]) -> Middleware:
     async def render(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
+        except ConnectionResetError:
+            return web.Response(status=GONE)  # nobody is there to read it
         except web.HTTPException as error:
             if error.status < 400:
                 raise
@@ -54,12 +57,13 @@ def retry_headers(error: CaptionError) -> dict[str, str]:
 
 
 def to_caption_error(request: web.Request, error: BaseException) -> CaptionError:
-    """What a client may see of `error`; what isn't the client's own fault goes into the log."""
+    """What a client may see of `error`, counted; what isn't the client's own fault goes into the log."""
     if not isinstance(error, CaptionError):
         log.error("%s %s", request.method, request.path, exc_info=error)
-        return CaptionError("Internal error; the service's log has the details")
-    if error.status >= 500:
+        error = CaptionError("Internal error; the service's log has the details")
+    elif error.status >= 500:
         log.warning("%s %s: %s (%r)", request.method, request.path, error, error.__cause__)
+    request[TRACE].fail(error.code)
     return error
 
 

@@ -25,10 +25,20 @@ from adapter.errors import (
 from adapter.sources import DATA_SCHEME, DataURL, ImageFile, ImageSource
 from adapter.web.chat_body import Chat, ImagePlace, parse_chat
 from adapter.web.event_stream import EventStream
-from adapter.web.keys import BOOK, CAPTIONER, MODELS, PATIENCE, REMOTE_IMAGES, SETTINGS, STARTED
+from adapter.web.keys import (
+    BODIES,
+    BOOK,
+    CAPTIONER,
+    DELIVERY,
+    MODELS,
+    PATIENCE,
+    REMOTE_IMAGES,
+    SETTINGS,
+    STARTED,
+)
 from adapter.web.middleware import json_response, to_caption_error
+from adapter.web.observing import TRACE
 from adapter.web.virtual_models import VirtualModel
-from adapter.web.wire import read_object
 
 DONE = b"data: [DONE]\n\n"
 LOCAL_HOSTS = ("", "localhost")
@@ -54,16 +64,16 @@ async def retrieve_model(request: web.Request) -> web.Response:
 async def create_chat_completion(request: web.Request) -> web.StreamResponse:
     settings = request.app[SETTINGS]
     captioner: Captioner = request.app[CAPTIONER]
-    fields = await read_object(request, settings.max_chat_body_bytes)
+    fields = await request.app[BODIES].read_object(request, settings.max_chat_body_bytes)
     chat = parse_chat(fields, request.app[BOOK], request.app[MODELS])
     del fields  # its images are large
-    with captioner.admit(1):
+    async with captioner.admit(1):
         if chat.body.stream:
             return await stream_answer(request, chat)
 
         async def work() -> dict[str, Any]:
             async with captioning(request, chat) as caption_request:
-                return completion_body(await captioner.complete(caption_request), chat)
+                return completion_body(await captioner.complete(caption_request, request[TRACE]), chat)
 
         # Once the answer is begun there is no status left to say that it failed, so the connection ends:
         # that is what OpenAI's clients take for a failure, and ask again.
@@ -74,18 +84,20 @@ async def stream_answer(request: web.Request, chat: Chat) -> web.StreamResponse:
     """The answer as server-sent events. An error that comes after the first of them is an event too."""
     captioner: Captioner = request.app[CAPTIONER]
     patience = request.app[PATIENCE]
-    events = EventStream(request)
+    trace = request[TRACE]
+    events = EventStream(request, request.app[DELIVERY])
     chunks = ChunkBodies(chat)
     try:
         async with (
             events.kept_alive(patience.plain_s, patience.space_s),
             captioning(request, chat) as caption_request,
-            captioner.stream(caption_request) as received,
+            captioner.stream(caption_request, trace) as received,
         ):
             async for together in received:
                 bodies = [body for chunk in together for body in chunks.bodies(chunk)]
                 if bodies:
                     await events.send(b"".join(map(to_event, bodies)))
+            trace.succeed(chat.request.prompt, "".join(chunks.said), *chunks.tokens)
             await events.send(DONE)
     except CaptionError as error:
         if not events.begun:
@@ -101,6 +113,7 @@ async def captioning(request: web.Request, chat: Chat) -> AsyncIterator[CaptionR
         yield chat.request
         return
     try:
+        request[TRACE].subject = short_url(chat.image.url)
         image = await find_image(request, chat.image)
         await request.app[CAPTIONER].inspect(image)
         yield replace(chat.request, image=image)
@@ -123,6 +136,11 @@ async def find_image(request: web.Request, place: ImagePlace) -> ImageSource:
     if parts.scheme in ("http", "https"):
         return await request.app[REMOTE_IMAGES].fetch(place.url)
     raise InvalidRequestError("An image's URL must be a data:, file: or https: URL")
+
+
+def short_url(url: str) -> str:
+    """For the log: without the image in it, and without what a link may carry in its query."""
+    return "data:" if url[: len(DATA_SCHEME)].lower() == DATA_SCHEME else url.partition("?")[0][:500]
 
 
 def model_body(model: VirtualModel, created: int) -> dict[str, Any]:
@@ -166,6 +184,8 @@ class ChunkBodies:
         self._chat = chat
         self._wants_usage = bool(chat.body.stream_options and chat.body.stream_options.include_usage)
         self._texts: dict[int, AnswerText] = {}
+        self.said: list[str] = []
+        self.tokens = (0, 0)  # of the prompt, and of the answer
 
     def bodies(self, chunk: Chunk) -> list[dict[str, Any]]:
         """None or one: what would say nothing is left out."""
@@ -176,6 +196,8 @@ class ChunkBodies:
             "model": self._chat.body.model,
         }
         usage = chunk.get("usage")
+        if usage:
+            self.tokens = (usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0))
         if not chunk["choices"]:
             if self._wants_usage and usage:
                 return [body | {"choices": [], "usage": usage_body(usage)}]
@@ -194,6 +216,7 @@ class ChunkBodies:
             content += text.end()
         said: dict[str, Any] = {"role": "assistant", "content": ""} if delta.get("role") else {}
         if content:
+            self.said.append(content)
             said["content"] = content
         if not said and not finish_reason and not logprobs:
             return None

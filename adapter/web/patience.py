@@ -13,6 +13,7 @@ import orjson
 from aiohttp import web
 
 from adapter.errors import CaptionError
+from adapter.web.delivery import Delivery
 from adapter.web.middleware import json_response, to_caption_error
 
 
@@ -22,6 +23,7 @@ class Patience:
 
     plain_s: float
     space_s: float
+    delivery: Delivery
 
     async def answer(
         self,
@@ -54,13 +56,14 @@ class Patience:
         response.enable_chunked_encoding()
         await response.prepare(request)
         while not task.done():
-            await response.write(b" ")
+            await self.delivery.write(request, response, b" ")
             await asyncio.wait({task}, timeout=self.space_s)
         error = task.exception()
         if error is None:
-            await response.write_eof(orjson.dumps(task.result()))
+            await self.delivery.end(request, response, orjson.dumps(task.result()))
         elif late_error is not None:
-            await response.write_eof(orjson.dumps(late_error(to_caption_error(request, error))))
+            body = late_error(to_caption_error(request, error))
+            await self.delivery.end(request, response, orjson.dumps(body))
         else:
             to_caption_error(request, error)  # for the log
             if request.transport is not None:

@@ -1,12 +1,10 @@
-"""What the HTTP faces' bodies have in common: how they are read, and the fields that mean the same."""
+"""What the HTTP faces' bodies have in common: how they are checked, and the fields that mean the same."""
 
 from typing import Annotated, Any, TypeVar
 
-import orjson
-from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from adapter.errors import ContentTypeError, InvalidRequestError, RequestTooLargeError
+from adapter.errors import InvalidRequestError
 from adapter.prompts import DEFAULT_LENGTH, DEFAULT_STYLE
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -50,30 +48,6 @@ class PromptOptions(WireModel):
     caption_length: Annotated[str, BeforeValidator(_normal_length)] = DEFAULT_LENGTH
     extra_options: list[str] = []
     name_input: str = ""
-
-
-async def read_object(request: web.Request, max_bytes: int) -> dict[str, Any]:
-    """The request's JSON object. Raises InvalidRequestError, and before it is read ContentTypeError and
-    RequestTooLargeError.
-    """
-    # A page may send any other type to us without its visitor's browser asking us first.
-    if request.content_type != "application/json":
-        raise ContentTypeError("The body must be JSON: send it with Content-Type: application/json")
-    too_large = RequestTooLargeError(f"The request body is larger than {max_bytes} bytes")
-    if (request.content_length or 0) > max_bytes:
-        raise too_large
-    body = bytearray()
-    async for received in request.content.iter_any():
-        body += received
-        if len(body) > max_bytes:
-            raise too_large
-    try:
-        fields = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequestError("The request body must be JSON") from error
-    if not isinstance(fields, dict):
-        raise InvalidRequestError("The request body must be a JSON object")
-    return fields
 
 
 def validate(fields: dict[str, Any], kind: type[Model]) -> Model:

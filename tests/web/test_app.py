@@ -13,8 +13,6 @@ from adapter.errors import SettingsError
 from adapter.prompts import PromptBook
 from adapter.web.app import bind, count_gpus, make_app
 from adapter.web.keys import ENGINE
-from adapter.web.legacy import error_body
-from adapter.web.middleware import errors_to_json
 from tests.waiting import until
 from tests.web.conftest import Service
 
@@ -46,8 +44,8 @@ def test_bind_to_port_0_picks_one() -> None:
     [
         ({"host": "0.0.0.0"}, False),
         ({"host": "::"}, False),
-        ({"host": "0.0.0.0", "api_key": "k"}, True),
-        ({"host": "0.0.0.0", "insecure": True}, True),
+        ({"host": "0.0.0.0", "api_key": "k", "allowed_roots": "/tmp"}, True),
+        ({"host": "0.0.0.0", "insecure": True, "allowed_roots": "none"}, True),
         ({"host": "localhost"}, True),
         ({"host": "127.0.0.2"}, True),
         ({"host": "::1"}, True),
@@ -63,21 +61,35 @@ def test_bind_beyond_this_machine_wants_a_key(flags: dict[str, object], allowed:
             bind(settings)
 
 
+@pytest.mark.parametrize(
+    "flags", [{"api_key": "k"}, {"host": "0.0.0.0", "api_key": "k"}, {"host": "0.0.0.0", "insecure": True}]
+)
+def test_bind_for_others_wants_to_know_what_they_may_read(flags: dict[str, object]) -> None:
+    """Any file is right only for a person's own service on a person's own machine."""
+    with pytest.raises(SettingsError, match="set CAPTION_ALLOWED_ROOTS"):
+        bind(Settings.load({"port": 0, **flags}))
+    bind(Settings.load({"port": 0, "allowed_roots": "/", **flags})).close()
+
+
 async def test_count_gpus_without_visible_ones_is_0(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty CUDA_VISIBLE_DEVICES hides all."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert await count_gpus() == 0
 
 
-async def test_an_unexpected_failure_is_500_without_its_text() -> None:
+async def test_an_unexpected_failure_is_500_without_its_text(book: PromptBook) -> None:
     """The log has it."""
 
     async def fail(request: web.Request) -> web.StreamResponse:
         raise RuntimeError("secret")
 
-    app = web.Application(middlewares=[errors_to_json({"/": error_body})])
-    app.router.add_get("/", fail)
-    async with TestServer(app) as server, ClientSession() as session, session.get(server.make_url("/")) as r:
+    app = make_app(Settings(engine_url="http://127.0.0.1:1"), book)
+    app.router.add_get("/fail", fail)
+    async with (
+        TestServer(app) as server,
+        ClientSession() as session,
+        session.get(server.make_url("/fail")) as r,
+    ):
         assert r.status == 500
         assert "secret" not in await r.text()
 

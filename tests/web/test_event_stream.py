@@ -7,6 +7,7 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
+from adapter.web.delivery import Delivery
 from adapter.web.event_stream import COMMENT, EventStream
 
 Send = Callable[[EventStream], Awaitable[None]]
@@ -18,7 +19,7 @@ async def answers() -> AsyncIterator[tuple[list[Send], ClientSession]]:
     sends: list[Send] = []
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        events = EventStream(request)
+        events = EventStream(request, Delivery(20))
         async with events.kept_alive(0.2, 0.05):
             await sends[0](events)
         return await events.end()

@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 from aiohttp import ClientError, ClientSession, web
 from aiohttp.test_utils import BaseTestServer, TestServer
+from aiohttp.typedefs import Handler
 
 from adapter.config import PROJECT_DIR
 from adapter.errors import CaptionError, EngineError, ImageDamagedError
+from adapter.trace import Trace
+from adapter.web.delivery import Delivery
 from adapter.web.legacy import error_body
 from adapter.web.middleware import errors_to_json
+from adapter.web.observing import TRACE
 from adapter.web.patience import Patience
 from tests.fake_engine import completion
 from tests.waiting import until
@@ -45,10 +49,17 @@ class Answers:
         return {"success": True}
 
 
+@web.middleware
+async def traced(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """As `observing` does."""
+    request[TRACE] = Trace()
+    return await handler(request)
+
+
 @pytest.fixture
 async def slow() -> AsyncIterator[tuple[Answers, BaseTestServer]]:
-    answers = Answers(Patience(plain_s=0.2, space_s=0.05))
-    app = web.Application(middlewares=[errors_to_json({"/": error_body})])
+    answers = Answers(Patience(plain_s=0.2, space_s=0.05, delivery=Delivery(20)))
+    app = web.Application(middlewares=[traced, errors_to_json({"/": error_body})])
     app.router.add_get("/", answers.handle)
     async with TestServer(app) as server:
         yield answers, server

@@ -1,0 +1,67 @@
+"""The program that decodes: one image at a time, from a file to a data URL, under limits of its own.
+
+It gets its questions over a socket, each with a parcel that holds the image and then takes the result, and
+ends when the socket does. See `pool` for the other side.
+"""
+
+import math
+import resource
+import signal
+import socket
+import sys
+from typing import Literal, cast
+
+import orjson
+
+from adapter.decoding.parcel import Parcel
+from adapter.errors import ImageError
+from adapter.images import Kind, open_image, prepare, to_data_url
+from adapter.sources import ImageLimits
+
+MESSAGE_BYTES = 4096
+# The pool ends a worker that is late. Should the pool itself have been killed, an alarm does so later.
+ALARM_AFTER_S = 5
+
+
+def answer(question: Kind | Literal[""], parcel: Parcel, limits: ImageLimits) -> bytes:
+    """What is said about the image in `parcel`; a prepared one is put in its place.
+
+    The question is a kind of data URL, or empty for an image that is only to be looked at.
+    """
+    try:
+        if question:
+            parcel.fill(to_data_url(prepare(parcel.read(), limits), question).encode("ascii"))
+        else:
+            open_image(parcel.read(), limits).close()
+    except ImageError as error:
+        return orjson.dumps({"error": type(error).__name__, "message": error.message})
+    return b"{}"
+
+
+def limit_resources(memory_bytes: int) -> None:
+    """Of this process: its memory for data, and no core files."""
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def main(arguments: list[str]) -> None:
+    """Arguments: the socket's descriptor, most pixels, most bytes of memory, most seconds for an image."""
+    descriptor, max_pixels, memory_bytes = map(int, arguments[:3])
+    longest_s = math.ceil(float(arguments[3])) + ALARM_AFTER_S
+    # Ctrl-C in a terminal is for the service, which ends its workers when nothing needs them any more.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    limit_resources(memory_bytes)
+    limits = ImageLimits(max_bytes=sys.maxsize, max_pixels=max_pixels)
+    with socket.socket(fileno=descriptor) as questions:
+        while True:
+            question, descriptors, _, _ = socket.recv_fds(questions, MESSAGE_BYTES, 1)
+            if not descriptors:
+                return
+            with Parcel(descriptors[0]) as parcel:
+                signal.alarm(longest_s)
+                said = answer(cast(Kind, question.decode()[1:]), parcel, limits)
+                signal.alarm(0)
+            try:
+                questions.send(said)
+            except BrokenPipeError:
+                return

@@ -1,0 +1,69 @@
+"""The engine's output: kept in a rotating file, its end at hand for when the engine fails."""
+
+import fcntl
+import logging
+import logging.handlers
+import os
+from collections import deque
+from pathlib import Path
+
+FILE_BYTES = 5 * 2**20
+OLD_FILES = 2
+LAST_LINES = 30
+MOST_FILES = 100  # services of one user at one time
+LINE_FORMAT = logging.Formatter("%(asctime)s %(message)s")
+
+log = logging.getLogger("adapter.engine")
+
+
+class Output:
+    """To be closed. Each has a file to itself in `folder`: `engine.log`, or `engine-2.log` beside another.
+
+    `path` is None when none can be written: no engine should fail for that.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.last: deque[str] = deque(maxlen=LAST_LINES)
+        self.path: Path | None = None
+        self._lock: int | None = None
+        self._handler: _File | None = None
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for number in range(1, MOST_FILES):
+                path = folder / f"engine{'' if number == 1 else f'-{number}'}.log"
+                if self._is_ours(path):
+                    self.path = path
+                    self._handler = _File(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8")
+                    self._handler.setFormatter(LINE_FORMAT)
+                    break
+        except OSError as error:
+            log.warning("engine: its output can't be kept in %s: %s", folder, error.strerror)
+            self.path = None
+
+    def add(self, line: str) -> None:
+        self.last.append(line)
+        if self._handler is not None:
+            self._handler.emit(logging.makeLogRecord({"msg": "%s", "args": (line,)}))
+
+    def close(self) -> None:
+        if self._handler is not None:
+            self._handler.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _is_ours(self, path: Path) -> bool:
+        """Takes the file's lock, unless another service has it."""
+        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            return False
+        self._lock = lock
+        return True
+
+
+class _File(logging.handlers.RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """A full disk costs lines, nothing else."""

@@ -1,0 +1,113 @@
+"""launch_vllm.sh as a process group that never outlives us: started, read line by line, ended."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import shlex
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from adapter.config import PROJECT_DIR, Settings
+from adapter.errors import SettingsError
+
+LAUNCH_SCRIPT = PROJECT_DIR / "launch_vllm.sh"
+LINE_END = re.compile(rb"[\r\n]+")
+LONGEST_LINE_BYTES = 64 * 1024
+POLL_S = 0.5
+
+log = logging.getLogger("adapter.engine")
+
+
+class EngineProcess:
+    """A running launch_vllm.sh; `read_line` gets its output. See `launched`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, read_line: Callable[[str], None]) -> None:
+        self._process = process
+        self._read_line = read_line
+        self._reading = asyncio.create_task(self._read())
+
+    async def exit_code(self) -> int:
+        """Once the process has ended and all of its output is read.
+
+        `Process.wait()` would go on until the output is closed too, and what the engine started may hold
+        that open.
+        """
+        while self._process.returncode is None:  # noqa: ASYNC110 - there is no event for this
+            await asyncio.sleep(POLL_S)
+        _signal_group(self._process.pid, signal.SIGKILL)
+        await self._reading
+        return self._process.returncode
+
+    async def end(self, limit_s: float) -> None:
+        """Asks it to end, and after `limit_s` ends it."""
+        _signal_group(self._process.pid, signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self._process.wait(), limit_s)
+        except TimeoutError:
+            log.warning("engine: still there %s s after SIGTERM", limit_s)
+        _signal_group(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        rest = b""
+        while chunk := await self._process.stdout.read(LONGEST_LINE_BYTES):
+            *lines, rest = LINE_END.split(rest[-LONGEST_LINE_BYTES:] + chunk)
+            for line in lines:
+                self._read_line(_to_text(line))
+        if rest:
+            self._read_line(_to_text(rest))
+
+
+@contextlib.asynccontextmanager
+async def launched(
+    settings: Settings, socket: Path, read_line: Callable[[str], None]
+) -> AsyncIterator[EngineProcess]:
+    """launch_vllm.sh, its engine listening on `socket`, in a process group that is gone with the context.
+
+    It also ends with this process, however that ends: the script holds one end of a pipe and kills its group
+    when the other end closes. Raises SettingsError when it can't be started.
+    """
+    watched, held = os.pipe()
+    environment = settings.engine_environment() | {
+        "CAPTION_ENGINE_SOCKET": str(socket),
+        "CAPTION_WATCH_FD": str(watched),
+        "PYTHONUNBUFFERED": "1",
+    }
+    try:
+        started = await asyncio.create_subprocess_exec(
+            "bash",
+            str(LAUNCH_SCRIPT),
+            *shlex.split(settings.engine_args),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment,
+            pass_fds=(watched,),
+            start_new_session=True,
+        )
+    except OSError as error:
+        os.close(held)
+        raise SettingsError(f"launch_vllm.sh can't be started: {error.strerror}") from error
+    finally:
+        os.close(watched)
+    process = EngineProcess(started, read_line)
+    try:
+        yield process
+    finally:
+        await asyncio.shield(process.end(settings.engine_stop_s))
+        os.close(held)
+
+
+def _to_text(line: bytes) -> str:
+    return line.decode("utf-8", "replace").rstrip()
+
+
+def _signal_group(process_group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process_group, number)

@@ -1,0 +1,65 @@
+"""`GET /metrics`, for Prometheus: what was asked, what came of it, how long each stage took."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import generate_latest
+
+from adapter.captioner import Captioner
+from adapter.engine.launcher import Engine
+from adapter.trace import Stage, Trace
+
+# Seconds: a file from memory to a long caption in a full queue.
+BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+
+
+class Metrics:
+    """Of one service; nothing is shared with others in the same process."""
+
+    def __init__(self, engine: Engine, captioner: Captioner) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._requests = Counter(
+            "joycaption_requests", "Requests answered", ["face", "status"], registry=registry
+        )
+        self._captions = Counter("joycaption_captions", "Captions made", registry=registry)
+        self._failures = Counter(
+            "joycaption_failures", "Images and requests that failed", ["reason"], registry=registry
+        )
+        self._tokens = Counter("joycaption_tokens", "Tokens", ["kind"], registry=registry)
+        self._stages = Histogram(
+            "joycaption_stage_seconds",
+            "Seconds that an image was in each stage",
+            ["stage"],
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        for name, what, read in (
+            ("in_flight", "Images that have their turn", lambda: captioner.in_flight),
+            ("queued", "Images that wait for it", lambda: captioner.admitted - captioner.in_flight),
+            ("engine_ready", "1 when the engine has passed its self-check and answers", lambda: engine.ready),
+            (
+                "self_check_passed",
+                "1 passed, 0 failed, -1 not made yet",
+                lambda: -1 if engine.trusted is None else engine.trusted,
+            ),
+        ):
+            Gauge(f"joycaption_{name}", what, registry=registry).set_function(read)
+        Gauge(
+            "joycaption_engine_restarts", "Starts of the engine after its first", registry=registry
+        ).set_function(lambda: max(0, engine.starts - 1))
+
+    def observe_stage(self, stage: Stage, seconds: float) -> None:
+        self._stages.labels(stage).observe(seconds)
+
+    def count(self, face: str, status: int, trace: Trace) -> None:
+        """A request that has ended."""
+        self._requests.labels(face, str(status)).inc()
+        if trace.captions:
+            self._captions.inc(trace.captions)
+            self._tokens.labels("prompt").inc(trace.prompt_tokens)
+            self._tokens.labels("completion").inc(trace.completion_tokens)
+        for reason, number in trace.failures.items():
+            self._failures.labels(reason).inc(number)
+
+    def render(self) -> bytes:
+        """In Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,60 @@
+"""The program that decodes, by itself."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import orjson
+import pytest
+
+from adapter.config import PROJECT_DIR
+from adapter.decoding.parcel import Parcel
+from adapter.decoding.pool import PROGRAM
+from adapter.decoding.worker import ALARM_AFTER_S, answer
+from adapter.sources import ImageLimits
+from tests.decoding.test_pool import GOOD
+
+
+def test_answer_puts_the_result_in_the_images_place() -> None:
+    """Whether it is larger or smaller."""
+    with Parcel.of(GOOD) as parcel:
+        assert orjson.loads(answer("png", parcel, ImageLimits(10**7, 10**7))) == {}
+        assert parcel.read().startswith(b"data:image/png;base64,")
+
+
+def test_answer_about_a_bad_image_names_the_error() -> None:
+    """By its class."""
+    with Parcel.of(b"") as parcel:
+        assert orjson.loads(answer("bmp", parcel, ImageLimits(10**7, 10**7)))["error"] == "NotAnImageError"
+
+
+HANGING = f"""
+import time
+import adapter.decoding.worker
+adapter.decoding.worker.answer = lambda *_: time.sleep(100)
+{PROGRAM}
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "limit_s", "code"), [(PROGRAM, 100, 0), (HANGING, 1 - ALARM_AFTER_S, -signal.SIGALRM)]
+)
+def test_a_worker_ends_with_its_socket(program: str, limit_s: int, code: int) -> None:
+    """Even if that is because the service was killed; and by its alarm should it hang by then."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    arguments = [str(PROJECT_DIR), str(theirs.fileno()), "1000", str(2**30), str(limit_s)]
+    command = [sys.executable, "-c", program, *arguments]
+    with (
+        ours,
+        theirs,
+        Parcel.of(GOOD) as parcel,
+        subprocess.Popen(
+            command, pass_fds=(theirs.fileno(),), env=os.environ | {"PYTHONPATH": str(PROJECT_DIR)}
+        ) as process,
+    ):
+        theirs.close()
+        socket.send_fds(ours, [b":bmp"], [parcel.descriptor])
+        ours.close()
+        assert process.wait(30) == code

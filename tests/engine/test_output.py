@@ -1,0 +1,49 @@
+"""The engine's output in its file."""
+
+from pathlib import Path
+
+from adapter.engine.output import FILE_BYTES, LAST_LINES, OLD_FILES, Output
+
+
+def test_add_keeps_lines_in_the_file_and_the_last_at_hand(tmp_path: Path) -> None:
+    """The folder is made."""
+    output = Output(tmp_path / "new")
+    for number in range(100):
+        output.add(f"line {number} 100%s")
+    assert output.path == tmp_path / "new/engine.log"
+    assert output.path.read_text().count("100%s\n") == 100
+    assert list(output.last) == [f"line {number} 100%s" for number in range(100 - LAST_LINES, 100)]
+    output.close()
+
+
+def test_two_services_have_two_files(tmp_path: Path) -> None:
+    """And the next one after them the first again."""
+    first, second = Output(tmp_path), Output(tmp_path)
+    assert (first.path, second.path) == (tmp_path / "engine.log", tmp_path / "engine-2.log")
+    first.close()
+    third = Output(tmp_path)
+    assert third.path == first.path
+    second.close()
+    third.close()
+
+
+def test_the_file_does_not_grow_for_ever(tmp_path: Path) -> None:
+    """Old ones are let go."""
+    output = Output(tmp_path)
+    line = "x" * 100_000
+    for _ in range((OLD_FILES + 3) * FILE_BYTES // len(line)):
+        output.add(line)
+    output.close()
+    files = sorted(path.name for path in tmp_path.glob("engine.log*"))
+    assert files == ["engine.log", *(f"engine.log.{number}" for number in range(1, OLD_FILES + 1))]
+    assert all(path.stat().st_size <= FILE_BYTES for path in tmp_path.glob("engine.log*"))
+
+
+def test_without_a_folder_it_goes_on_without_a_file(tmp_path: Path) -> None:
+    """No engine should fail for that."""
+    (tmp_path / "file").touch()
+    output = Output(tmp_path / "file/log")
+    output.add("a line")
+    assert output.path is None
+    assert list(output.last) == ["a line"]
+    output.close()

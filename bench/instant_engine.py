@@ -1,9 +1,12 @@
 """An engine that answers at once, for what the rest costs: `python bench/instant_engine.py SOCKET`.
 
-Speaks as much of vLLM's HTTP as the service asks for, on a Unix socket. What it answers says nothing.
+Speaks as much of vLLM's HTTP as the service asks for, on a Unix socket. What it answers says nothing; with
+--echo it is the prompt, and `/asked-twice` tells how many prompts came more than once.
 """
 
-import sys
+import argparse
+import asyncio
+from collections import Counter
 
 import orjson
 from aiohttp import web
@@ -12,10 +15,20 @@ TEXT = "a picture of something that is worth about as many words as a caption ha
 TOKENS = [1, *[7] * 64, 2]
 
 
+ARGUMENTS = web.AppKey("arguments", argparse.Namespace)
+PROMPTS = web.AppKey("prompts", Counter[str])
+
+
 async def complete(request: web.Request) -> web.Response:
     body = await request.read()
-    # The self-check wants another answer to another image.
-    text = f"{TEXT} {hash(body)}" if b'"max_tokens":24' in body else TEXT
+    arguments = request.app[ARGUMENTS]
+    text = TEXT
+    if b'"max_tokens":24' in body:
+        text = f"{TEXT} {hash(body)}"  # the self-check wants another answer to another image
+    elif arguments.echo:
+        text = orjson.loads(body)["messages"][-1]["content"][-1]["text"]
+        request.app[PROMPTS][text] += 1
+    await asyncio.sleep(arguments.delay_s)
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     return reply(
         {
@@ -49,7 +62,16 @@ async def healthy(request: web.Request) -> web.Response:
     return web.Response()
 
 
+async def asked_twice(request: web.Request) -> web.Response:
+    return web.Response(text=str(sum(count > 1 for count in request.app[PROMPTS].values())))
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("socket")
+    parser.add_argument("--echo", action="store_true")
+    parser.add_argument("--delay-s", type=float, default=0.0)
+    arguments = parser.parse_args()
     app = web.Application(client_max_size=2**26)
     app.router.add_get("/health", healthy)
     app.router.add_get("/metrics", healthy)
@@ -57,7 +79,10 @@ def main() -> None:
     app.router.add_post("/tokenize", tokenize)
     app.router.add_post("/detokenize", text)
     app.router.add_post("/v1/chat/completions", complete)
-    web.run_app(app, path=sys.argv[1], print=None, access_log=None)
+    app.router.add_get("/asked-twice", asked_twice)
+    app[ARGUMENTS] = arguments
+    app[PROMPTS] = Counter()
+    web.run_app(app, path=arguments.socket, print=None, access_log=None)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from adapter.config import Settings
 from adapter.engine.launcher import Engine
 from adapter.errors import (
     EngineBusyError,
+    EngineError,
     EngineNotReadyError,
     FileMissingError,
     StoppingError,
@@ -33,7 +34,11 @@ async def ready(book: PromptBook) -> AsyncIterator[tuple[FakeEngine, Captioner]]
     fake = FakeEngine()
     server = await fake.start()
     settings = Settings(
-        engine_url=str(server.make_url("")), max_in_flight=MAX_IN_FLIGHT, max_queue=6, prepare_workers=1
+        engine_url=str(server.make_url("")),
+        max_in_flight=MAX_IN_FLIGHT,
+        max_queue=6,
+        prepare_workers=1,
+        engine_wait_s=0.3,
     )
     engine = Engine(settings, book)
     running = asyncio.create_task(engine.run())
@@ -186,6 +191,86 @@ async def test_drain_finishes_what_it_can_and_gives_up_the_rest(
         with pytest.raises(StoppingError):
             await other
     await until(lambda: fake.under_way == 0)
+
+
+async def test_requests_under_way_when_the_engine_goes_are_sent_again_once_it_is_back(
+    ready: tuple[FakeEngine, Captioner], book: PromptBook, picture: Path
+) -> None:
+    """Plain and streamed ones; new ones wait, as long as they are told to."""
+    fake, captioner = ready
+    calls = 0
+
+    async def break_off(request: web.Request) -> web.StreamResponse:
+        nonlocal calls
+        calls += 1
+        fake.healthy = False
+        while calls < 3:  # noqa: ASYNC110 - until all are here
+            await asyncio.sleep(0.01)
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    fake.answer = break_off
+    request = CaptionRequest.build(ImageFile(str(picture)), "Say.", book)
+
+    async def stream() -> int:
+        async with captioner.stream(request) as chunks:
+            return sum([len(together) async for together in chunks])
+
+    under_way = [
+        asyncio.create_task(captioner.caption(request)),
+        asyncio.create_task(captioner.caption(request)),
+    ]
+    streaming = asyncio.create_task(stream())
+    await until(lambda: calls >= 3 and fake.under_way == 0)
+    with pytest.raises(EngineNotReadyError, match="doesn't answer"):
+        async with captioner.admit(1):
+            pass
+    fake.answer = None
+    fake.healthy = True
+    assert all([(await task).caption.text for task in under_way])
+    assert await streaming > 3
+    async with captioner.admit(1):
+        pass
+
+
+async def test_a_failure_of_an_engine_that_is_there_is_not_sent_again(
+    ready: tuple[FakeEngine, Captioner], book: PromptBook, picture: Path
+) -> None:
+    """It is this request's."""
+    fake, captioner = ready
+
+    async def fail(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=500)
+
+    fake.answer = fail
+    fake.asked.clear()
+    with pytest.raises(EngineError, match="failed at this request"):
+        await captioner.caption(CaptionRequest.build(ImageFile(str(picture)), "Say.", book))
+    assert len(fake.asked) == 1
+
+
+async def test_a_stream_that_has_begun_is_not_begun_again(
+    ready: tuple[FakeEngine, Captioner], book: PromptBook, picture: Path
+) -> None:
+    """Its reader has the beginning already."""
+    fake, captioner = ready
+
+    async def break_off(request: web.Request) -> web.StreamResponse:
+        response = await fake.begin_stream(request)
+        fake.healthy = False
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    fake.answer = break_off
+    fake.asked.clear()
+    with pytest.raises(EngineError):
+        async with captioner.stream(CaptionRequest.build(ImageFile(str(picture)), "Say.", book)) as chunks:
+            async for _ in chunks:
+                pass
+    assert len(fake.asked) == 1
+    fake.healthy = True
 
 
 async def test_caption_without_an_engine_says_that_it_is_not_ready(book: PromptBook, picture: Path) -> None:

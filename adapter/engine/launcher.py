@@ -20,7 +20,7 @@ from adapter.engine.restarts import End, Restarts
 from adapter.engine.selfcheck import Probe, SelfCheckError, check
 from adapter.engine.template import PROBE_FILE, PROBE_PROMPT
 from adapter.engine.vitals import Vitals
-from adapter.errors import CaptionError, EngineNotReadyError
+from adapter.errors import CaptionError, EngineNotReadyError, SettingsError
 from adapter.prompts import PromptBook
 
 HEALTH_INTERVAL_S = 0.5
@@ -104,6 +104,9 @@ class Engine:
                 await self._watch(self._settings.engine_url, self._remote_probe())
             else:
                 await self._run_processes()
+        except (OSError, SettingsError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error.message
+            self._leave(f"The engine can't be started: {reason}")
         finally:
             self.ready = False
             self.ended = True

@@ -1,5 +1,6 @@
 """The engine's output: kept in a rotating file, its end at hand for when the engine fails."""
 
+import contextlib
 import fcntl
 import logging
 import logging.handlers
@@ -47,7 +48,8 @@ class Output:
 
     def close(self) -> None:
         if self._handler is not None:
-            self._handler.close()
+            with contextlib.suppress(OSError):  # what a full disk kept back
+                self._handler.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

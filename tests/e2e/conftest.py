@@ -43,9 +43,10 @@ class RunningService:
     @property
     def engine_url(self) -> str:
         """Where the engine's socket is, as launch_vllm.sh says it."""
-        found = re.search(r"CAPTION_ENGINE_URL=(unix:\S+) reaches it", self.log.read_text())
+        found = re.findall(r"CAPTION_ENGINE_URL=(unix:\S+) reaches it", self.log.read_text())
         assert found, self.log.read_text()
-        return found.group(1)
+        last: str = found[-1]
+        return last
 
     @property
     def run_dir(self) -> Path:
@@ -98,6 +99,13 @@ class RunningService:
                     found.append(int(folder.name))
         return found
 
+    def kill_engine(self, number: signal.Signals) -> None:
+        """Sends its processes a signal, as an accident would."""
+        engine = [pid for pid in self.descendants() if b"vllm.entrypoints" in command_line(pid)]
+        assert engine
+        for pid in engine:
+            os.kill(pid, number)
+
     def wait_until_gone(self, limit_s: float = STOP_LIMIT_S) -> None:
         deadline = time.monotonic() + limit_s
         self.process.wait(limit_s)
@@ -129,6 +137,14 @@ class RunningService:
                 return error.code, json.loads(error.read())
 
 
+def command_line(process: int) -> bytes:
+    """NUL after each word; empty when the process has gone."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def start(folder: Path, **environment: str) -> RunningService:
     """The README's command on a free port, without this machine's settings but for where to install."""
     ours = {environment_name(name) for name in Settings.model_fields} - {"CAPTION_VENV_DIR"}
@@ -136,6 +152,7 @@ def start(folder: Path, **environment: str) -> RunningService:
     environment = (
         inherited
         | {"CAPTION_PORT": "0", "CAPTION_RUN_DIR": str(folder / "run"), "CUDA_VISIBLE_DEVICES": ""}
+        | {"CAPTION_LOG_DIR": str(folder / "log")}
         | environment
     )
     return start_command(folder, [str(PROJECT_DIR / "start_service.sh")], environment)

@@ -130,25 +130,22 @@ def test_a_run_killed_at_any_moment_goes_on_and_loses_nothing(
     assert not left
 
 
-def test_a_run_without_a_service_brings_its_own_engine(dataset: Dataset, tmp_path: Path) -> None:
-    """Captions all it can, starts an engine that is killed again, and leaves no process behind."""
-    mark = f"dataset-{os.getpid()}"
-    run = start(dataset, CAPTION_RUN_DIR=str(tmp_path / "run"), **{MARK: mark})
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_run_without_a_service_brings_its_own_engine(
+    dataset: Dataset, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Captions all it can, starts an engine that is killed or stopped again, leaves no process behind."""
+    mark = f"dataset-{os.getpid()}-{number}"
+    folders = {"CAPTION_RUN_DIR": str(tmp_path / "run"), "CAPTION_LOG_DIR": str(tmp_path / "log")}
+    run = start(dataset, **folders, **{MARK: mark, "CAPTION_ENGINE_SILENCE_S": "5"})
     probe = RunningService(run, tmp_path / "none", mark)
     try:
         while len(dataset.texts()) < 20:
             assert run.poll() is None, run.communicate()
             time.sleep(0.05)
-        engines = [
-            process
-            for process in probe.descendants()
-            if b"vllm.entrypoints" in Path(f"/proc/{process}/cmdline").read_bytes()
-        ]
-        for process in engines:
-            os.kill(process, signal.SIGKILL)
+        probe.kill_engine(number)
         output, errors = run.communicate(timeout=400)
         result = json.loads(output)
-        assert engines
         assert run.returncode == 1, errors.decode()
         assert_right(dataset)
         assert (result["done"], result["failed"]) == (PICTURES, BROKEN)

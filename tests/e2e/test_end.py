@@ -1,9 +1,14 @@
 """However the service ends, nothing of it is left."""
 
 import os
+import re
 import signal
+import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,10 +44,7 @@ def test_the_death_of_the_service_ends_the_engine(loading: RunningService) -> No
 
 def test_the_death_of_the_engine_is_told(loading: RunningService) -> None:
     """The service stays, and says that there is no engine."""
-    engine = [pid for pid in loading.descendants() if b"vllm" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    assert engine
-    for pid in engine:
-        os.kill(pid, signal.SIGKILL)
+    loading.kill_engine(signal.SIGKILL)
     loading.wait_for_log("The engine ended with exit code")
     assert loading.get("/progress")["status"] == "error"
     assert loading.get("/health")["model_loaded"] is False
@@ -50,23 +52,51 @@ def test_the_death_of_the_engine_is_told(loading: RunningService) -> None:
     loading.wait_until_gone()
 
 
+def ask_all(service: RunningService) -> list[Future[tuple[int, dict[str, Any]]]]:
+    """One request for each sample, all under way together."""
+    pool = ThreadPoolExecutor(len(SAMPLES))
+    bodies = [{"image_path": str(FOLDER / name), "do_sample": False} for name in SAMPLES]
+    asked = [pool.submit(service.post, "/caption", body) for body in bodies]
+    pool.shutdown(wait=False)
+    deadline = time.monotonic() + 20
+    while not running_requests(service):
+        assert time.monotonic() < deadline
+    return asked
+
+
+def running_requests(service: RunningService) -> int:
+    """What the engine is at."""
+    command = ["curl", "-s", "--unix-socket", service.engine_url.removeprefix("unix:")]
+    ended = subprocess.run([*command, "http://engine/metrics"], capture_output=True, text=True, check=False)
+    found = re.search(r"^vllm:num_requests_running\{.*?\} (\S+)$", ended.stdout, re.M)
+    return int(float(found.group(1))) if found else 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_an_engine_that_ends_or_hangs_is_started_again(tmp_path: Path, number: signal.Signals) -> None:
-    """While it is away the service says so; then it captions again."""
-    service = start(tmp_path, CAPTION_ENGINE_SILENCE_S="5")
+def test_an_engine_that_ends_or_hangs_is_started_again_and_no_request_is_lost(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Those under way are sent again, a new one waits; while it is away the service says so."""
+    service = start(tmp_path, CAPTION_ENGINE_SILENCE_S="5", CAPTION_ENGINE_WAIT_S="300")
     try:
         service.wait_until_ready()
-        image = FOLDER / next(iter(SAMPLES))
-        before = service.caption(image)
-        for process in service.descendants():
-            if b"vllm.entrypoints" in Path(f"/proc/{process}/cmdline").read_bytes():
-                os.kill(process, number)
+        images = [FOLDER / name for name in SAMPLES]
+        before = [service.caption(image) for image in images]
+        under_way = ask_all(service)
+        service.kill_engine(number)
         service.wait_for_log("starts again")
         assert service.get("/health")["model_loaded"] is False
         assert service.get("/progress")["status"] != "error"
-        status, body = service.post("/caption", {"image_path": str(image)})
-        assert (status, body["success"]) == (503, False)
-        service.wait_until_ready()
-        assert service.caption(image) == before
+        assert service.caption(images[0]) == before[0]
+        answers = [asked.result() for asked in under_way]
+        assert [(status, body.get("caption")) for status, body in answers] == [(200, c) for c in before]
+        assert service.get("/health")["model_loaded"] is True
+        assert "starts; CAPTION_ENGINE_URL" in (tmp_path / "log/engine.log").read_text()
+
+        # And if the service itself is killed while requests are under way, nothing of it stays.
+        under_way = ask_all(service)
+        os.kill(service.process.pid, signal.SIGKILL)
+        service.wait_until_gone()
+        assert all(asked.exception() is not None or asked.result()[0] == 200 for asked in under_way)
     finally:
-        service.stop()
+        service.kill()

@@ -398,7 +398,9 @@ def test_retries_wait_for_the_engine(tmp_path: Path) -> None:
     with socket.socket() as nothing:
         nothing.bind(("127.0.0.1", 0))
         engine_url = f"http://127.0.0.1:{nothing.getsockname()[1]}"
-        service = start(tmp_path, CAPTION_ENGINE_URL=engine_url, CAPTION_API_KEY="secret")
+        service = start(
+            tmp_path, CAPTION_ENGINE_URL=engine_url, CAPTION_API_KEY="secret", CAPTION_ALLOWED_ROOTS="none"
+        )
         try:
             keyless = openai.OpenAI(base_url=f"{service.url}/v1", api_key="wrong")
             with pytest.raises(openai.AuthenticationError):

@@ -134,6 +134,17 @@ async def test_run_of_a_model_that_is_not_there_says_so(
     assert engine.starts == 1
 
 
+async def test_run_without_room_for_its_socket_says_so(
+    book: PromptBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rather than wait for an engine that nobody starts."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    engine = Engine(Settings.load({"log_dir": tmp_path}), book)
+    await engine.run()
+    assert engine.progress.message == "The engine can't be started: No such file or directory"
+    assert engine.ended
+
+
 async def test_run_of_an_engine_that_fails_its_checks_starts_it_again(own: Callable[[str], Engine]) -> None:
     """It might be well the next time; meanwhile nobody is told that it is ready."""
     engine = own("blind")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from adapter.engine.output import FILE_BYTES, LAST_LINES, OLD_FILES, Output
 
 
@@ -37,6 +39,17 @@ def test_the_file_does_not_grow_for_ever(tmp_path: Path) -> None:
     files = sorted(path.name for path in tmp_path.glob("engine.log*"))
     assert files == ["engine.log", *(f"engine.log.{number}" for number in range(1, OLD_FILES + 1))]
     assert all(path.stat().st_size <= FILE_BYTES for path in tmp_path.glob("engine.log*"))
+
+
+def test_a_full_disk_costs_lines_and_nothing_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """/dev/full is always full."""
+    (tmp_path / "engine.log").symlink_to("/dev/full")
+    output = Output(tmp_path)
+    for _ in range(3):
+        output.add("a line")
+    assert list(output.last) == ["a line"] * 3
+    output.close()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_without_a_folder_it_goes_on_without_a_file(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class RunningService:
     log: Path
     mark: str
     seen: list[dict[str, Any]] = field(default_factory=list)
+    sessions: set[int] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -86,18 +87,21 @@ class RunningService:
             time.sleep(POLL_S)
 
     def descendants(self) -> list[int]:
-        """Every process that inherited this start's mark, whoever its parent is by now."""
+        """Every process that inherited this start's mark, whoever its parent is by now, and those in the
+        sessions of such: vLLM's core writes its title over its environment.
+        """
         wanted = f"{MARK}={self.mark}".encode()
-        found = []
+        marked, session_of = set(), {}
         for folder in Path("/proc").iterdir():
-            if folder.name.isdigit() and int(folder.name) != os.getpid():
-                try:
-                    environment = (folder / "environ").read_bytes().split(b"\0")
-                except OSError:
-                    continue
-                if wanted in environment:
-                    found.append(int(folder.name))
-        return found
+            process = int(folder.name) if folder.name.isdigit() else os.getpid()
+            with contextlib.suppress(OSError):
+                if process != os.getpid():
+                    session_of[process] = os.getsid(process)
+                    if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                        marked.add(process)
+        self.sessions |= {session_of[process] for process in marked}
+        self.sessions -= {os.getsid(0)}
+        return [pid for pid, session in session_of.items() if pid in marked or session in self.sessions]
 
     def kill_engine(self, number: signal.Signals) -> None:
         """Sends its processes a signal, as an accident would."""

@@ -140,8 +140,8 @@ if [[ $device == cuda ]]; then
   flags+=(--dtype bfloat16)                                             # what the weights were published in
   flags+=(--gpu-memory-utilization "${CAPTION_GPU_MEMORY_UTILIZATION:-0.90}") # vLLM's own default but for a desktop's share
   ((tensor_parallel == 1)) || flags+=(--tensor-parallel-size "$tensor_parallel")
-elif [[ $model == "$DEMO_MODEL" ]]; then
-  flags+=(--dtype float32)                                              # tiny: no slower than bf16, and rounding decides nothing
+else
+  flags+=(--dtype float32)                                              # the demo model is tiny: no slower than bf16, and rounding decides nothing
   # vLLM's CPU default, a worker process with a thread pinned to each core, leaves no core to those that feed
   # it, and the two processes wait for each other spinning: on 2 cores that halved the rate (bench/README.md).
   flags+=(--distributed-executor-backend uni)

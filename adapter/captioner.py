@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from openai.types.chat import ChatCompletion
 
 from adapter.chat import Caption, CaptionRequest, to_arguments, to_caption
@@ -187,7 +188,9 @@ class Captioner:
 
     # --- The engine -----------------------------------------------------------------------------------
 
-    async def _image_url(self, image: ImageSource | None, client: EngineClient, trace: Trace) -> str | None:
+    async def _image_url(
+        self, image: ImageSource | None, client: EngineClient, trace: Trace
+    ) -> orjson.Fragment | None:
         if image is None:
             return None
         return await self._preparation.data_url(image, "bmp" if client.is_local else "png", trace)

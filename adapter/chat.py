@@ -154,8 +154,11 @@ def to_text(answer: str, trigger: str = "") -> str:
     return text.push(answer) + text.end()
 
 
-def to_messages(turns: Sequence[Turn], image_url: str | None) -> list[dict[str, Any]]:
-    """The turns as the engine takes them; the served chat template places the image's tokens."""
+def to_messages(turns: Sequence[Turn], image_url: Any) -> list[dict[str, Any]]:
+    """The turns as the engine takes them; the served chat template places the image's tokens.
+
+    `image_url` is a data URL, or an `orjson.Fragment` of one; None when no turn has an image.
+    """
     image = {"type": "image_url", "image_url": {"url": image_url}}
     return [
         {
@@ -166,8 +169,8 @@ def to_messages(turns: Sequence[Turn], image_url: str | None) -> list[dict[str, 
     ]
 
 
-def to_arguments(request: CaptionRequest, image_url: str | None, model: str) -> dict[str, Any]:
-    """The body of a chat-completion request to the engine."""
+def to_arguments(request: CaptionRequest, image_url: Any, model: str) -> dict[str, Any]:
+    """The body of a chat-completion request to the engine. `image_url` as in `to_messages`."""
     return {
         "model": model,
         "messages": to_messages(request.turns, image_url),

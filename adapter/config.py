@@ -157,6 +157,9 @@ class Settings(BaseSettings):
     prepare_workers: Annotated[
         int, Field(ge=1, description="Images decoded at one time. Default: the number of cores.")
     ] = os.cpu_count() or 1
+    exact_pixels: Annotated[
+        bool, Field(description="Decode large JPEGs in full, for the reference's very bits; slower.")
+    ] = False
     decode_s: Annotated[float, Field(gt=0, description="Longest time to decode one image, in seconds.")] = (
         10.0
     )

@@ -35,6 +35,9 @@ if find_spec("pillow_jxl"):
     EXTENSIONS_OF["JXL"] = ".jxl"
 FORMATS = tuple(EXTENSIONS_OF)
 EXTENSIONS = frozenset(" ".join(EXTENSIONS_OF.values()).split())
+EXACT_PIXELS = 2_000_000  # up to so many, every bit is the reference's in any case
+DRAFT_SIDE_PX = 3 * SIDE_PX  # twice leaves differences of up to 5 of 255 (bench/README.md)
+LANCZOS = Image.Resampling.LANCZOS
 WHITE = (255, 255, 255, 255)
 BAND_PX = 2**20  # of a picture are converted at one time, so that large ones need little memory beside theirs
 UPRIGHT = {
@@ -90,27 +93,22 @@ def decode(data: bytes, limits: ImageLimits) -> Image.Image:
     Of an animation the first frame. A plain RGB file comes out as Pillow reads it. Raises
     NotAnImageError, ImageDamagedError, ImageTooLargeError.
     """
-    with open_image(data, limits) as image:
-        try:
-            image.load()
-            orientation = _orientation(image)
-            rgb = _to_rgb(image)
-            if rgb is not image:
-                image.close()  # its pixels may be many
-            return rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb
-        except MemoryError as error:
-            raise _too_much_memory() from error
-        except DECODE_ERRORS as error:
-            raise ImageDamagedError("The image is damaged and can't be decoded") from error
+    image, orientation, _ = _decode(data, limits, exact=True)
+    return _turned(image, orientation)
 
 
-def prepare(data: bytes, limits: ImageLimits) -> Image.Image:
+def prepare(data: bytes, limits: ImageLimits, *, exact: bool = True) -> Image.Image:
     """The picture in `data` as the model gets it: RGB uint8, squashed to (384, 384) by LANCZOS.
 
-    Neither padding nor crop: the model's author found plain squashing best. Raises as `decode` does.
+    Neither padding nor crop: the model's author found plain squashing best. Unless `exact`, the decoder may
+    leave out of a JPEG of more than EXACT_PIXELS the finest detail, of which squashing leaves nothing: values
+    differ by at most 2 of 255, by 0.2 in the mean (bench/prepare.py). Raises as `decode` does.
     """
-    image = decode(data, limits)
-    return image.resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
+    image, orientation, extent = _decode(data, limits, exact=exact)
+    if extent == image.size:
+        return _turned(image, orientation).resize((SIDE_PX, SIDE_PX), LANCZOS)
+    # A picture that was decoded smaller ends within its last row and column of pixels.
+    return _turned(image.resize((SIDE_PX, SIDE_PX), LANCZOS, box=(0, 0, *extent)), orientation)
 
 
 def to_data_url(image: Image.Image, kind: Kind = "bmp") -> str:
@@ -132,6 +130,30 @@ def probe_image(colour: str, background: str) -> Image.Image:
     image = Image.new("RGB", (SIDE_PX, SIDE_PX), background)
     ImageDraw.Draw(image).rectangle((112, 112, 272, 272), fill=colour)
     return image
+
+
+def _decode(data: bytes, limits: ImageLimits, *, exact: bool) -> tuple[Image.Image, int, tuple[float, float]]:
+    """RGB as it is stored, its EXIF orientation, and how much of its width and height is picture."""
+    with open_image(data, limits) as image:
+        width, height = image.size
+        try:
+            if not exact and width * height > EXACT_PIXELS:
+                image.draft(None, (DRAFT_SIDE_PX, DRAFT_SIDE_PX))  # does nothing but for JPEGs
+            image.load()
+            orientation = _orientation(image)
+            rgb = _to_rgb(image)
+            if rgb is not image:
+                image.close()  # its pixels may be many
+        except MemoryError as error:
+            raise _too_much_memory() from error
+        except DECODE_ERRORS as error:
+            raise ImageDamagedError("The image is damaged and can't be decoded") from error
+    scale = round(width / rgb.width)
+    return rgb, orientation, (width / scale, height / scale)
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 
 def _orientation(image: Image.Image) -> int:

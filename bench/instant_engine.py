@@ -19,7 +19,7 @@ ARGUMENTS = web.AppKey("arguments", argparse.Namespace)
 PROMPTS = web.AppKey("prompts", Counter[str])
 
 
-async def complete(request: web.Request) -> web.Response:
+async def complete(request: web.Request) -> web.StreamResponse:
     body = await request.read()
     arguments = request.app[ARGUMENTS]
     text = TEXT
@@ -29,6 +29,8 @@ async def complete(request: web.Request) -> web.Response:
         text = orjson.loads(body)["messages"][-1]["content"][-1]["text"]
         request.app[PROMPTS][text] += 1
     await asyncio.sleep(arguments.delay_s)
+    if b'"stream":true' in body:
+        return await stream(request, text)
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     return reply(
         {
@@ -40,6 +42,18 @@ async def complete(request: web.Request) -> web.Response:
             "usage": {"prompt_tokens": 100, "completion_tokens": 16, "total_tokens": 116},
         }
     )
+
+
+async def stream(request: web.Request, text: str) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    for delta, finish_reason in (({"role": "assistant", "content": text}, None), ({"content": ""}, "stop")):
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        await response.write(b"data: " + orjson.dumps({"id": "chatcmpl-1", "choices": [choice]}) + b"\n\n")
+    usage = {"prompt_tokens": 100, "completion_tokens": 16, "total_tokens": 116}
+    await response.write(b"data: " + orjson.dumps({"choices": [], "usage": usage}) + b"\n\ndata: [DONE]\n\n")
+    await response.write_eof()
+    return response
 
 
 def reply(body: object) -> web.Response:

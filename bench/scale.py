@@ -1,71 +1,82 @@
-"""Does a dataset run's memory stay flat? `python bench/scan.py [--sizes 10000,100000,1000000] [--plan]`.
+"""Do dataset runs stay quick and small for millions of files? `python bench/scale.py [--quick]`.
 
-Makes trees of that many image files, and captions them by `joycaption caption` against an engine that answers
-at once. Prints for each the peak memory and its ratio to the smallest tree's, the time to the first caption,
-images/s, and how long the same command takes when all is done. With --plan nothing is captioned: the texts
-are there already, so that only finding and deciding is measured, which goes for millions in minutes.
+Makes trees of that many image files (links to a few pictures, a thousand in a folder) and runs `joycaption
+caption` over them, on an engine that answers at once. Prints for each the time from the engine's being
+ready to the first caption, images/s, the peak memory, and how long the same command takes when all is done.
+Of trees with over --whole images only a part is captioned by the command; a writer of the project's own
+finishes the rest, as the command would have, before the run that finds all done.
 """
 
-import argparse
+import asyncio
 import contextlib
+import itertools
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT_DIR))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from PIL import Image  # noqa: E402
+from PIL import Image
+
+from adapter.captioner import TimedCaption
+from adapter.chat import Caption, SamplingParameters
+from adapter.dataset.ledger import Ledger, ledger_path
+from adapter.dataset.plan import Job, Planner, Policy
+from adapter.dataset.recipe import Recipe, Wording, make_recipes
+from adapter.dataset.scan import find_images
+from adapter.dataset.sidecar import Existing, Naming
+from adapter.dataset.writer import Finished, Writer
+from adapter.prompts import PromptBook
+from bench.stage import PROJECT_DIR, arguments, instant_engine, record
 
 IMAGES_IN_FOLDER = 1000
 LINKS = 50_000  # of one file; file systems have limits
-POLL_S = 0.01
+POLL_S = 0.02
+WRITE_CHUNK = 512
+NAMES = {1_000: "1k", 10_000: "10k", 100_000: "100k", 1_000_000: "1m"}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", default="10000,100000,1000000")
-    parser.add_argument("--plan", action="store_true", help="the texts are there already")
-    arguments = parser.parse_args()
-    smallest_mb = 0.0
-    with tempfile.TemporaryDirectory() as scratch:
-        engine = start_engine(Path(scratch))
-        try:
-            for size in map(int, arguments.sizes.split(",")):
-                with tempfile.TemporaryDirectory(dir=scratch) as folder:
-                    root = Path(folder, "data")
-                    make_tree(root, size, with_texts=arguments.plan)
-                    first = caption(root, Path(scratch, "engine.sock"))
-                    again = caption(root, Path(scratch, "engine.sock"))
-                smallest_mb = smallest_mb or first["peak_mb"]
-                print(
-                    f"{size} images: peak {first['peak_mb']:.0f} MB, "
-                    f"{first['peak_mb'] / smallest_mb:.2f} of the smallest; "
-                    f"{first['done']} captioned in {first['seconds']:.1f} s, {first['rate']:.0f} images/s, "
-                    f"the first after {first['first_s']:.1f} s; again, all done: {again['seconds']:.1f} s, "
-                    f"peak {again['peak_mb']:.0f} MB",
-                    flush=True,
-                )
-        finally:
-            engine.terminate()
-            engine.wait()
+    given = arguments(__doc__, sizes="1000,10000,100000,1000000", whole=0, seconds=30.0)
+    whole = given.whole or (10_000 if given.quick else 100_000)
+    figures: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as scratch, instant_engine(Path(scratch)) as engine_url:
+        for size in map(int, given.sizes.split(",")):
+            with tempfile.TemporaryDirectory(dir=scratch) as folder:
+                root = Path(folder, "data")
+                make_tree(root, size)
+                first = caption(root, engine_url, None if size <= whole else given.seconds)
+                if size > whole:
+                    finish(root)
+                again = caption(root, engine_url, None)
+            name = NAMES.get(size, str(size))
+            peak_mb = max(first["peak_mb"], again["peak_mb"])
+            figures |= {
+                f"first_caption_s_{name}": first["first_s"],
+                f"images_per_s_{name}": first["rate"],
+                f"peak_mb_{name}": peak_mb,
+                f"resume_s_{name}": again["seconds"],
+            }
+            print(
+                f"{size} images: the first caption {first['first_s']:.2f} s after the engine was ready, "
+                f"{first['done']} captioned at {first['rate']:.0f} images/s, peak {peak_mb:.0f} MB; "
+                f"again, all done: {again['seconds']:.1f} s",
+                flush=True,
+            )
+    if {"peak_mb_1m", "peak_mb_100k"} <= figures.keys():
+        figures["peak_1m_to_100k"] = figures["peak_mb_1m"] / figures["peak_mb_100k"]
+        print(f"peak memory, a million to 100 000: {figures['peak_1m_to_100k']:.2f}")
+    record(given.results, "scale", figures)
 
 
-def start_engine(folder: Path) -> subprocess.Popen[bytes]:
-    socket = folder / "engine.sock"
-    engine = subprocess.Popen([sys.executable, str(PROJECT_DIR / "bench/instant_engine.py"), str(socket)])
-    while not socket.exists():
-        time.sleep(POLL_S)
-    return engine
-
-
-def make_tree(root: Path, size: int, *, with_texts: bool) -> None:
-    """Links to a few small pictures, a thousand in a folder."""
+def make_tree(root: Path, size: int) -> None:
     root.mkdir()
     for number in range(size):
         folder = root / f"{number // IMAGES_IN_FOLDER:05}"
@@ -76,56 +87,95 @@ def make_tree(root: Path, size: int, *, with_texts: bool) -> None:
             Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(original)
         else:
             os.link(original, folder / f"{number}.jpg")
-        if with_texts:
-            (folder / f"{number}.txt").write_text("a text")
 
 
-def caption(root: Path, socket: Path) -> dict[str, float]:
-    """One run, and its figures."""
+def caption(root: Path, engine_url: str, limit_s: float | None) -> dict[str, Any]:
+    """One run and its figures; after `limit_s` it is asked to end, as by Ctrl-C."""
     started = time.monotonic()
     run = subprocess.Popen(
-        [sys.executable, "-m", "adapter", "caption", str(root), "--engine-url", f"unix:{socket}", "--json"],
-        env=os.environ | {"PYTHONPATH": str(PROJECT_DIR)},
+        [sys.executable, "-m", "adapter", "caption", str(root), "--engine-url", engine_url, "--json"],
+        cwd=PROJECT_DIR,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
-    first_s = time_to_first_text(root, run, started)
-    peak_kb = 0
-    while run.poll() is None:
-        peak_kb = max(peak_kb, peak_of(run.pid))
-        time.sleep(POLL_S * 10)
-    seconds = time.monotonic() - started
     assert run.stdout is not None
-    result = json.loads(run.stdout.read())
-    return {
-        "peak_mb": peak_kb / 1024,
-        "seconds": seconds,
-        "first_s": first_s,
+    assert run.stderr is not None
+    reading = asyncio.run(_follow(run, root, limit_s))
+    output, errors = run.stdout.read(), run.stderr.read()
+    assert run.returncode in (0, 130), errors.decode()
+    result = json.loads(output)
+    return reading | {
+        "seconds": time.monotonic() - started,
         "done": result["done"],
         "rate": result["images_per_s"],
     }
 
 
-def time_to_first_text(root: Path, run: subprocess.Popen[bytes], started: float) -> float:
-    """Seconds until the ledger has a text, which is in its place a moment later; or until the run's end."""
+async def _follow(run: "subprocess.Popen[bytes]", root: Path, limit_s: float | None) -> dict[str, float]:
+    """Its peak memory, and the seconds from its engine's being ready to the first text in the ledger."""
     ledger = f"{(root / '.joycaption/ledger.sqlite').as_uri()}?mode=ro"
+    started = time.monotonic()
+    peak_kb, first_at = 0, 0.0
     while run.poll() is None:
-        time.sleep(POLL_S * 5)
-        with (
-            contextlib.suppress(sqlite3.Error),
-            contextlib.closing(sqlite3.connect(ledger, timeout=1, uri=True)) as reader,
-        ):
-            if reader.execute("SELECT 1 FROM captions LIMIT 1").fetchone():
-                break
-    return time.monotonic() - started
+        await asyncio.sleep(POLL_S)
+        now = time.monotonic()
+        peak_kb = max(peak_kb, peak_of(run.pid))
+        if not first_at and has_text(ledger):
+            first_at = now
+        if limit_s is not None and now - started > limit_s:
+            run.send_signal(signal.SIGINT)
+            limit_s = None
+    return {"peak_mb": peak_kb / 1024, "first_s": first_at - started if first_at else 0.0}
+
+
+def has_text(ledger: str) -> bool:
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(ledger, timeout=1, uri=True)) as reader,
+    ):
+        return reader.execute("SELECT 1 FROM captions LIMIT 1").fetchone() is not None
+    return False
+
+
+def finish(root: Path) -> None:
+    """Writes the texts that are missing, with their records, as the command does."""
+    book = PromptBook.load(PROJECT_DIR / "styles.json")
+    recipe = Recipe("", (), book.system_prompt, SamplingParameters.from_defaults(book.sampling))
+    recipes = make_recipes(Wording(), book, recipe)
+    policy = Policy(Naming(".txt", full_name=False), Existing.SKIP, sidecars=True, overwrite_edited=False)
+    planner = Planner(recipes, policy)
+    planner.model = "instant"
+    writer = Writer(policy, lambda: planner.model)
+    ledger = Ledger(ledger_path(str(root), None))
+    made = TimedCaption(Caption("a picture", "stop", 100, 16), 0.1)
+    jobs = (
+        job for job in planner.plan(find_images(str(root)), ledger, absolute=False) if isinstance(job, Job)
+    )
+    while batch := list(itertools.islice(jobs, WRITE_CHUNK)):
+        finished = [Finished(job, task, made) for job in batch for task in job.tasks]
+        assert not any(writer.write(finished))
+        for one in finished:
+            planner.claims.pop(one.task.output, None)
+    writer.close()
+    ledger.close()
 
 
 def peak_of(process: int) -> int:
-    """The largest resident set so far, in kB, as Linux counts it."""
-    try:
-        status = Path(f"/proc/{process}/status").read_text()
-    except OSError:
-        return 0
-    return int(next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")), 0))
+    """The largest resident set so far, in kB, as Linux counts it; of the decoders too, at this moment."""
+    total_kb = 0
+    for one, field in ((process, "VmHWM"), *((child, "VmRSS") for child in children_of(process))):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{one}/status").read_text().splitlines():
+                if line.startswith(field):
+                    total_kb += int(line.split()[1])
+    return total_kb
+
+
+def children_of(process: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        tasks = Path(f"/proc/{process}/task").glob("*/children")
+        return [int(child) for task in tasks for child in task.read_text().split()]
+    return []
 
 
 if __name__ == "__main__":

@@ -1,22 +1,18 @@
 """Does the service hold under load? `python bench/soak.py [--minutes 10] [--in-flight 512]`.
 
 Starts the service on an engine that takes a second for each request and answers with its prompt, and keeps
-that many requests in flight, through `/caption` and `/v1` by turns, each with a prompt of its own.
-Prints how many were lost (no answer, or an error), got another's answer, or reached the engine twice; p50 and
-p99; and the memory of the service and its decoders at the end as a ratio to that after the warm-up.
+that many requests in flight, through `/caption` and `/v1` by turns, each with a prompt of its own. Prints
+how many were lost (no answer, or an error), got another's answer, or reached the engine twice; p50 and p99;
+and the memory of the service and its decoders at the end as a ratio to that after the warm-up.
 
 With --engine-url it runs on an engine that is there already, whose captions are counted and not compared.
 """
 
-import argparse
 import asyncio
 import base64
 import contextlib
 import itertools
-import os
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,11 +20,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT_DIR))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, UnixConnector  # noqa: E402
-from PIL import Image  # noqa: E402
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, UnixConnector
+
+from bench.stage import (
+    Service,
+    arguments,
+    draw_scenes,
+    instant_engine,
+    memory_mb,
+    percentile,
+    record,
+    service,
+)
 
 ENGINE_DELAY_S = 1.0
 PICTURES = 1024
@@ -48,53 +53,59 @@ class Tally:
     seconds: list[float] = field(default_factory=list)
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--in-flight", type=int, default=512)
-    parser.add_argument("--engine-url")
-    arguments = parser.parse_args()
+def main() -> None:
+    given = arguments(__doc__, minutes=10.0, in_flight=512, engine_url="")
+    tally = Tally()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        socket = Path(folder, "engine.sock")
-        if arguments.engine_url is None:
-            engine = ["bench/instant_engine.py", str(socket), "--echo", "--delay-s", str(ENGINE_DELAY_S)]
-            stack.enter_context(running([sys.executable, *engine]))
-        paths = draw_pictures(Path(folder))
-        engine_url = arguments.engine_url or f"unix:{socket}"
-        service = stack.enter_context(
-            running(
-                [sys.executable, "-m", "adapter", "serve", "--port", "0", "--engine-url", engine_url],
-                CAPTION_MAX_IN_FLIGHT=str(arguments.in_flight),
-                CAPTION_LOG_LEVEL="warning",
-            )
-        )
-        url = await ready(service)
-        tally = Tally()
-        memory_mb: list[float] = []
-        watching = asyncio.create_task(watch(service.pid, memory_mb, tally))
-        deadline = time.monotonic() + arguments.minutes * 60
-        compare = arguments.engine_url is None
-        async with ClientSession(
-            url, connector=TCPConnector(limit=0), timeout=ClientTimeout(total=600)
-        ) as session:
-            numbers = itertools.count()
-            workers = (
-                work(session, numbers, paths, deadline, tally, compare=compare)
-                for _ in range(arguments.in_flight)
-            )
-            await asyncio.gather(*workers)
-        watching.cancel()
-        doubled = await asked_twice(socket) if compare else "not known"
-    after_warm_up = memory_mb[int(len(memory_mb) * WARM_UP) :]
-    part = max(1, len(after_warm_up) // 8)
-    first, last = statistics.median(after_warm_up[:part]), statistics.median(after_warm_up[-part:])
-    tally.seconds.sort()
-    print(f"answered {tally.answered} in {arguments.minutes:g} min, {arguments.in_flight} in flight")
+        options = ("--echo", "--delay-s", str(ENGINE_DELAY_S))
+        engine_url = given.engine_url or stack.enter_context(instant_engine(Path(folder), *options))
+        paths = draw_scenes(Path(folder, "pictures"), PICTURES, SIDE_PX)
+        ours = stack.enter_context(service(engine_url, CAPTION_MAX_IN_FLIGHT=str(given.in_flight)))
+        soaking = soak(ours, paths, tally, given.minutes, given.in_flight, compare=not given.engine_url)
+        memory = asyncio.run(soaking)
+        doubled: int | str = "not known"
+        if not given.engine_url:
+            doubled = asyncio.run(asked_twice(engine_url.removeprefix("unix:")))
+    report(tally, memory, doubled, f"{given.minutes:g} min, {given.in_flight} in flight")
+    record(
+        given.results,
+        "soak",
+        {"answered": tally.answered, "lost": len(tally.lost), "memory_growth": compared(memory)[2]},
+    )
+
+
+async def soak(
+    ours: Service, paths: list[Path], tally: Tally, minutes: float, in_flight: int, *, compare: bool
+) -> list[float]:
+    """Keeps them in flight; gives the service's memory as it went, in MB."""
+    memory: list[float] = []
+    watching = asyncio.create_task(watch(ours.process, memory, tally))
+    deadline = time.monotonic() + minutes * 60
+    numbers = itertools.count()
+    connector, timeout = TCPConnector(limit=0), ClientTimeout(total=600)
+    async with ClientSession(ours.url, connector=connector, timeout=timeout) as session:
+        work_s = (work(session, numbers, paths, deadline, tally, compare=compare) for _ in range(in_flight))
+        await asyncio.gather(*work_s)
+    watching.cancel()
+    return memory
+
+
+def compared(memory: list[float]) -> tuple[float, float, float]:
+    """Memory after the warm-up and at the end, in MB, and their ratio."""
+    steady = memory[int(len(memory) * WARM_UP) :]
+    part = max(1, len(steady) // 8)
+    first, last = statistics.median(steady[:part]), statistics.median(steady[-part:])
+    return first, last, last / first
+
+
+def report(tally: Tally, memory: list[float], doubled: int | str, conditions: str) -> None:
+    print(f"answered {tally.answered} in {conditions}")
     print(f"lost {len(tally.lost)}, another's answer {tally.wrong}, twice at the engine {doubled}")
     for reason in sorted(set(tally.lost))[:5]:
         print(f"  {tally.lost.count(reason)}: {reason}")
     print(f"p50 {percentile(tally.seconds, 0.5):.2f} s, p99 {percentile(tally.seconds, 0.99):.2f} s")
-    print(f"memory {first:.0f} MB after the warm-up, {last:.0f} MB at the end: {last / first:.2f} times")
+    first, last, growth = compared(memory)
+    print(f"memory {first:.0f} MB after the warm-up, {last:.0f} MB at the end: {growth:.2f} times")
 
 
 async def work(
@@ -144,89 +155,23 @@ async def post(session: ClientSession, path: str, body: dict[str, Any]) -> dict[
         return answer
 
 
-def draw_pictures(folder: Path) -> list[Path]:
-    """Pictures of one colour each."""
-    paths = [folder / f"{number}.png" for number in range(PICTURES)]
-    for number, path in enumerate(paths):
-        Image.new("RGB", (SIDE_PX, SIDE_PX), (number % 256, number // 256, 99)).save(path)
-    return paths
-
-
-@contextlib.contextmanager
-def running(command: list[str], **environment: str) -> Any:
-    process = subprocess.Popen(
-        command,
-        cwd=PROJECT_DIR,
-        env=os.environ | {"PYTHONPATH": str(PROJECT_DIR)} | environment,
-        stderr=subprocess.PIPE if "adapter" in command else None,
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
-        if process.stderr is not None:
-            sys.stderr.buffer.write(process.stderr.read())
-
-
-async def ready(service: "subprocess.Popen[bytes]") -> str:
-    """The service's URL, when it captions."""
-    while not (ports := listening_ports(service.pid)):  # noqa: ASYNC110 - a process has no event
-        await asyncio.sleep(0.1)
-    url = f"http://127.0.0.1:{ports[0]}"
-    async with ClientSession(url) as session:
-        while True:
-            async with session.get("/health") as response:
-                if (await response.json())["model_loaded"]:
-                    return url
-            await asyncio.sleep(0.1)
-
-
-def listening_ports(process: int) -> list[int]:
-    """TCP ports that `process` listens on."""
-    sockets = set()
-    for descriptor in Path(f"/proc/{process}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            sockets |= set(re.findall(r"socket:\[(\d+)\]", str(descriptor.readlink())))
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return [int(line[1].rpartition(":")[2], 16) for line in lines if line[3] == "0A" and line[9] in sockets]
-
-
-async def watch(process: int, memory_mb: list[float], tally: Tally) -> None:
+async def watch(process: int, memory: list[float], tally: Tally) -> None:
     reported = started = time.monotonic()
     while True:
         await asyncio.sleep(SAMPLE_S)
-        memory_mb.append(memory_of(process))
+        memory.append(memory_mb(process))
         if time.monotonic() - reported > REPORT_S:
             reported = time.monotonic()
-            told = f"{tally.answered} answered, {len(tally.lost)} lost, {memory_mb[-1]:.0f} MB"
+            told = f"{tally.answered} answered, {len(tally.lost)} lost, {memory[-1]:.0f} MB"
             print(f"{(reported - started) / 60:.0f} min: {told}", flush=True)
 
 
-def memory_of(process: int) -> float:
-    """Of a process and those below it, in MB: what they have for themselves, and their share of the rest."""
-    total_kb = 0
-    processes = [process]
-    while processes:
-        one = processes.pop()
-        with contextlib.suppress(OSError):
-            rollup = Path(f"/proc/{one}/smaps_rollup").read_text()
-            total_kb += int(re.findall(r"^Pss: +(\d+)", rollup, re.M)[0])
-            for task in Path(f"/proc/{one}/task").glob("*/children"):
-                processes += map(int, task.read_text().split())
-    return total_kb / 1024
-
-
-async def asked_twice(socket: Path) -> int:
-    connector = UnixConnector(str(socket))
+async def asked_twice(socket: str) -> int:
+    connector = UnixConnector(socket)
     url = "http://engine/asked-twice"
     async with ClientSession(connector=connector) as session, session.get(url) as response:
         return int(await response.text())
 
 
-def percentile(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

@@ -1,12 +1,13 @@
 """Files to pixels."""
 
 import io
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import pybase64
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageOps
 
 from adapter.errors import (
     CaptionError,
@@ -16,6 +17,7 @@ from adapter.errors import (
 )
 from adapter.images import decode, prepare, probe_image, to_data_url
 from adapter.sources import ImageLimits
+from bench.stage import photograph
 
 LIMITS = ImageLimits(max_bytes=10**7, max_pixels=2_000_000)
 LANCZOS = Image.Resampling.LANCZOS
@@ -192,3 +194,33 @@ def test_probe_image_has_both_colours() -> None:
     image = probe_image("red", "white")
     assert image.getpixel((192, 192)) == (255, 0, 0)
     assert image.getpixel((5, 5)) == (255, 255, 255)
+
+
+@cache
+def large_picture(size: tuple[int, int]) -> Image.Image:
+    """As detailed as a photograph."""
+    return photograph(*size)
+
+
+@pytest.mark.parametrize("size", [(2400, 1800), (2307, 3001)])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_prepare_of_a_large_jpeg_is_as_good_as_exact(size: tuple[int, int], orientation: int) -> None:
+    """Whether or not its sides are multiples of what its decoder leaves out, and however it is turned."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(large_picture(size), "JPEG", quality=90, exif=exif)
+    limits = ImageLimits(max_bytes=10**8, max_pixels=10**8)
+    exact, default = prepare(data, limits, exact=True), prepare(data, limits, exact=False)
+    with Image.open(io.BytesIO(data)) as reference:
+        assert exact.tobytes() == ImageOps.exif_transpose(reference).resize((384, 384), LANCZOS).tobytes()
+    values = ImageChops.difference(exact, default).tobytes()
+    assert max(values) < 4
+    assert sum(values) / len(values) < 0.3
+    assert (min(size) >= 2 * 3 * 384) is (max(values) > 0)
+
+
+def test_prepare_of_up_to_two_megapixels_is_always_exact() -> None:
+    """Of every format, whatever was asked for."""
+    data = encoded(large_picture((2300, 860)), "JPEG")
+    limits = ImageLimits(max_bytes=10**8, max_pixels=10**8)
+    assert prepare(data, limits, exact=False).tobytes() == prepare(data, limits, exact=True).tobytes()

@@ -41,11 +41,12 @@ log = logging.getLogger("adapter.decoding")
 
 @dataclass(frozen=True)
 class DecodingLimits:
-    """What decoding one image may take."""
+    """What decoding one image may take. `exact`: see `images.decode`."""
 
     max_pixels: int
     memory_bytes: int
     time_s: float
+    exact: bool = False
 
 
 class Decoders:
@@ -63,7 +64,8 @@ class Decoders:
         self._working: set[asyncio.Task[Result]] = set()
 
     async def prepare(self, parcel: Parcel, kind: Kind) -> bytes:
-        """The image in `parcel`, closed in the end, as a data URL of that kind, see `images.prepare`.
+        """The image in `parcel`, closed in the end, as a data URL of that kind in quotes, see
+        `images.prepare`: a JSON string, which needs no look at each of its characters any more.
 
         Raises ImageError, also when decoding takes more than the limits or ends its process, and
         OutOfResourcesError when no process can be had.
@@ -145,7 +147,16 @@ class _Worker:
             try:
                 process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-c", PROGRAM, str(PROJECT_DIR)),
-                    *map(str, (theirs.fileno(), limits.max_pixels, limits.memory_bytes, limits.time_s)),
+                    *map(
+                        str,
+                        (
+                            theirs.fileno(),
+                            limits.max_pixels,
+                            limits.memory_bytes,
+                            limits.time_s,
+                            int(limits.exact),
+                        ),
+                    ),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),

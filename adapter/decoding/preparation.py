@@ -3,6 +3,8 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
+import orjson
+
 from adapter.config import Settings
 from adapter.decoding.parcel import Parcel
 from adapter.decoding.pool import Decoders, DecodingLimits
@@ -25,16 +27,24 @@ class Preparation:
         self._readers = ThreadPoolExecutor(READERS, "read")
         self._decoders = Decoders(
             settings.prepare_workers,
-            DecodingLimits(settings.max_image_pixels, settings.decode_memory_bytes, settings.decode_s),
+            DecodingLimits(
+                settings.max_image_pixels,
+                settings.decode_memory_bytes,
+                settings.decode_s,
+                settings.exact_pixels,
+            ),
         )
 
-    async def data_url(self, image: ImageSource, kind: Kind, trace: Trace) -> str:
-        """The prepared image, see `images.prepare`. Raises the image and file errors of `errors`."""
+    async def data_url(self, image: ImageSource, kind: Kind, trace: Trace) -> orjson.Fragment:
+        """The prepared image, see `images.prepare`, as a JSON string to be put into a body as it is.
+
+        Raises the image and file errors of `errors`.
+        """
         async with self._room:
             with trace.stage("read"):
                 parcel = await self._read(image)
             with trace.stage("prepare"):
-                return (await self._decoders.prepare(parcel, kind)).decode("ascii")
+                return orjson.Fragment(await self._decoders.prepare(parcel, kind))
 
     async def inspect(self, image: ImageSource) -> None:
         """Raises at once what the image's file and header tell."""

@@ -23,14 +23,15 @@ MESSAGE_BYTES = 4096
 ALARM_AFTER_S = 5
 
 
-def answer(question: Kind | Literal[""], parcel: Parcel, limits: ImageLimits) -> bytes:
-    """What is said about the image in `parcel`; a prepared one is put in its place.
+def answer(question: Kind | Literal[""], parcel: Parcel, limits: ImageLimits, *, exact: bool) -> bytes:
+    """What is said about the image in `parcel`; a prepared one is put in its place, as a JSON string.
 
     The question is a kind of data URL, or empty for an image that is only to be looked at.
     """
     try:
         if question:
-            parcel.fill(to_data_url(prepare(parcel.read(), limits), question).encode("ascii"))
+            url = to_data_url(prepare(parcel.read(), limits, exact=exact), question)
+            parcel.fill(b'"%s"' % url.encode("ascii"))
         else:
             open_image(parcel.read(), limits).close()
     except ImageError as error:
@@ -45,8 +46,11 @@ def limit_resources(memory_bytes: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Arguments: the socket's descriptor, most pixels, most bytes of memory, most seconds for an image."""
+    """Arguments: the socket's descriptor, most pixels, most bytes of memory, most seconds for an image, and
+    whether every pixel counts (0 or 1), see `images.decode`.
+    """
     descriptor, max_pixels, memory_bytes = map(int, arguments[:3])
+    exact = arguments[4] == "1"
     longest_s = math.ceil(float(arguments[3])) + ALARM_AFTER_S
     # Ctrl-C in a terminal is for the service, which ends its workers when nothing needs them any more.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -59,7 +63,7 @@ def main(arguments: list[str]) -> None:
                 return
             with Parcel(descriptors[0]) as parcel:
                 signal.alarm(longest_s)
-                said = answer(cast(Kind, question.decode()[1:]), parcel, limits)
+                said = answer(cast(Kind, question.decode()[1:]), parcel, limits, exact=exact)
                 signal.alarm(0)
             try:
                 questions.send(said)

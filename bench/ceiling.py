@@ -1,0 +1,212 @@
+"""How much of the engine's own rate reaches the user? `python bench/ceiling.py [--quick]`.
+
+The real engine on a model without weights (geometry.py), unique 384 x 384 pictures and answers of one
+length, driven bare (a plain client that keeps it full with prepared requests), by the dataset command, by
+`/batch_caption` and by the openai package through `/v1`; each as a share of the bare rate. The bare rate is
+measured first and last, and its mean counts. Where there are eight cores or more, engine and driver have
+their own.
+"""
+
+import asyncio
+import contextlib
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import openai
+import orjson
+import pybase64
+from aiohttp import ClientSession, ClientTimeout
+
+from adapter.chat import CaptionRequest, SamplingParameters, to_arguments
+from adapter.engine.client import EngineClient, encode
+from adapter.images import prepare, to_data_url
+from adapter.prompts import PromptBook
+from adapter.sources import ImageBytes, ImageLimits
+from bench import geometry
+from bench.stage import PROJECT_DIR, arguments, draw_scenes, record, service
+
+START_LIMIT_S = 900.0
+SPARE_CORES = 8
+PROMPT = "Write a long detailed description for this image."
+
+
+def main() -> None:
+    given = arguments(
+        __doc__, geometry="small", images=0, tokens=0, in_flight=64, engine_args="", only_bare=0
+    )
+    images = given.images or (192 if given.quick else 1024)
+    tokens = given.tokens or (32 if given.quick else 200)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = draw_scenes(Path(folder, "pictures"), images)
+        with engine(Path(folder), given.geometry, given.engine_args) as engine_url:
+            if given.only_bare:
+                rate = asyncio.run(bare(engine_url, paths, tokens, given.in_flight))
+                print(f"bare {rate:.2f} images/s with {given.in_flight} in flight {given.engine_args}")
+                figures = {"bare_images_per_s": rate, "in_flight": given.in_flight, "tokens": tokens}
+            else:
+                figures = measure(engine_url, paths, tokens, given.in_flight)
+    record(given.results, "ceiling", figures)
+
+
+@contextlib.contextmanager
+def engine(folder: Path, size: str, engine_args: str) -> Iterator[str]:
+    """launch_vllm.sh's engine with dummy weights, when it answers."""
+    model, socket = folder / "model", folder / "run/engine.sock"
+    geometry.write(size, model)
+    command = ["bash", "launch_vllm.sh", "--load-format", "dummy", *shlex.split(engine_args)]
+    log = Path(folder, "engine.log")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*on_cores("engine"), *command],
+            cwd=PROJECT_DIR,
+            env=os.environ | {"CAPTION_MODEL": str(model), "CAPTION_ENGINE_SOCKET": str(socket)},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        asyncio.run(wait_for(f"unix:{socket}", process, log))
+        yield f"unix:{socket}"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 15)
+        process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+
+
+async def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    client = EngineClient(url, timeout_s=10)
+    async with asyncio.timeout(START_LIMIT_S):
+        while not await client.healthy(5):
+            assert process.poll() is None, f"the engine ended, see {log}"
+            await asyncio.sleep(0.5)
+    await client.close()
+
+
+def on_cores(part: str) -> list[str]:
+    """The prefix that pins a command to its part of the cores, where there are enough."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < SPARE_CORES:
+        return []
+    half = cores[: len(cores) // 2] if part == "engine" else cores[len(cores) // 2 :]
+    return ["taskset", "-c", ",".join(map(str, half))]
+
+
+def measure(engine_url: str, paths: list[Path], tokens: int, in_flight: int) -> dict[str, float]:
+    first = asyncio.run(bare(engine_url, paths, tokens, in_flight))
+    with service(engine_url, program="bench/trusting.py") as ours:
+        rates = {
+            "dataset": dataset(engine_url, paths, tokens),
+            "batch": asyncio.run(batch(ours.url, paths, tokens)),
+            "openai": asyncio.run(through_openai(ours.url, paths, tokens, in_flight)),
+        }
+    last = asyncio.run(bare(engine_url, paths, tokens, in_flight))
+    whole = (first + last) / 2
+    print(f"bare     {first:6.2f} and {last:.2f} images/s with {in_flight} in flight, {tokens} tokens each")
+    for name, rate in rates.items():
+        print(f"{name:8} {rate:6.2f} images/s: {rate / whole:.2f} of the bare rate")
+    shares = {name: rate / whole for name, rate in rates.items()}
+    return shares | {"bare_images_per_s": whole, "in_flight": in_flight, "tokens": tokens}
+
+
+async def bare(engine_url: str, paths: list[Path], tokens: int, in_flight: int) -> float:
+    """Images/s of requests that are prepared already."""
+    book = PromptBook.load(PROJECT_DIR / "styles.json")
+    client = EngineClient(engine_url, timeout_s=3600)
+    model = (await client.model()).id
+    sampling = SamplingParameters(temperature=0.0, top_p=1.0, top_k=None, max_tokens=tokens)
+    limits = ImageLimits(2**30, 2**30)
+    request = CaptionRequest.build(ImageBytes(b""), PROMPT, book, sampling)
+    bodies = []
+    for path in paths:
+        data = await asyncio.to_thread(path.read_bytes)
+        bodies.append(encode(to_arguments(request, to_data_url(prepare(data, limits)), model)))
+
+    async def ask(number: int) -> int:
+        completion = await client.complete(bodies[number])
+        return completion.usage.completion_tokens if completion.usage else 0
+
+    rate = await all_of(ask, len(paths), in_flight, tokens)
+    await client.close()
+    return rate
+
+
+async def all_of(ask: Callable[[int], Awaitable[int]], count: int, in_flight: int, tokens: int) -> float:
+    """Images/s of `count` questions, of which `in_flight` are always under way."""
+    numbers = iter(range(count))
+    lengths: list[int] = []
+
+    async def one_after_the_other() -> None:
+        for number in numbers:
+            lengths.append(await ask(number))
+
+    started = time.monotonic()
+    await asyncio.gather(*(one_after_the_other() for _ in range(in_flight)))
+    seconds = time.monotonic() - started
+    assert lengths == [tokens] * count, "answers of unlike lengths can't be compared"
+    return count / seconds
+
+
+def dataset(engine_url: str, paths: list[Path], tokens: int) -> float:
+    command = [*on_cores("driver"), sys.executable, "bench/trusting.py", "caption", str(paths[0].parent)]
+    ended = subprocess.run(
+        [*command, "--engine-url", engine_url, "--json", "--temperature", "0", "--max-tokens", str(tokens)],
+        cwd=PROJECT_DIR,
+        capture_output=True,
+        check=True,
+    )
+    result = orjson.loads(ended.stdout)
+    assert result["done"] == len(paths)
+    return float(result["images_per_s"])
+
+
+async def batch(url: str, paths: list[Path], tokens: int) -> float:
+    body = {"image_paths": [str(path) for path in paths], "max_new_tokens": tokens, "do_sample": False}
+    timeout = ClientTimeout(total=3600)
+    started = time.monotonic()
+    async with (
+        ClientSession(url, timeout=timeout) as session,
+        session.post("/batch_caption", json=body) as response,
+    ):
+        answer: dict[str, Any] = await response.json()
+    seconds = time.monotonic() - started
+    assert answer["successful_captions"] == len(paths)
+    assert all(result["completion_tokens"] == tokens for result in answer["results"])
+    return len(paths) / seconds
+
+
+async def through_openai(url: str, paths: list[Path], tokens: int, in_flight: int) -> float:
+    async with openai.AsyncOpenAI(
+        base_url=f"{url}/v1", api_key="none", timeout=3600, max_retries=0
+    ) as client:
+
+        async def ask(number: int) -> int:
+            data = await asyncio.to_thread(paths[number].read_bytes)
+            image = "data:image/png;base64," + pybase64.b64encode(data).decode()
+            parts: list[Any] = [
+                {"type": "image_url", "image_url": {"url": image}},
+                {"type": "text", "text": PROMPT},
+            ]
+            completion = await client.chat.completions.create(
+                model="joycaption",
+                messages=[{"role": "user", "content": parts}],
+                temperature=0,
+                max_tokens=tokens,
+            )
+            return completion.usage.completion_tokens if completion.usage else 0
+
+        return await all_of(ask, len(paths), in_flight, tokens)
+
+
+if __name__ == "__main__":
+    main()

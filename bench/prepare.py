@@ -1,0 +1,113 @@
+"""What does preparing an image cost? `python bench/prepare.py [--quick]`.
+
+Photograph-like pictures of 0.3 to 24 megapixels as JPEG, PNG and WebP, from the file's bytes to what the
+engine is sent, by `images.py` as the service has it; beside it (a) the legacy preprocessing, Pillow's
+open, LANCZOS and RGB in full, then PNG and base64, which is how it would be sent; (b) the floor: the same
+decoder and filter called bare. And, for the large JPEGs, how far the default decode is from the exact one.
+"""
+
+import base64
+import io
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from PIL import Image, ImageChops
+
+from adapter.images import DRAFT_SIDE_PX, EXACT_PIXELS, SIDE_PX, prepare, to_data_url
+from adapter.sources import ImageLimits
+from bench.stage import arguments, photograph, record
+
+MEGAPIXELS = (0.3, 1.0, 4.0, 12.0, 24.0)
+FORMATS = {"JPEG": {"quality": 90}, "PNG": {"compress_level": 6}, "WEBP": {"quality": 85, "method": 2}}
+LIMITS = ImageLimits(2**30, 10**9)
+SIZE = (SIDE_PX, SIDE_PX)
+LANCZOS = Image.Resampling.LANCZOS
+
+
+def main() -> None:
+    given = arguments(__doc__)
+    seconds = 0.5 if given.quick else 3.0
+    figures: dict[str, Any] = {"rate_to_floor": {}, "rate": {}, "cpu_ms": {}, "speedup_vs_legacy": {}}
+    differences = []
+    for megapixels in MEGAPIXELS:
+        width = round((megapixels * 1e6 * 4 / 3) ** 0.5)
+        picture = photograph(width, width * 3 // 4)
+        for kind, options in FORMATS.items():
+            data = encoded(picture, kind, **options)
+            case = f"{kind.lower()}_{megapixels:g}mp"
+            ours_s, legacy_s, floor_s = by_turns((ours, legacy, floor), data, seconds)
+            figures["rate"][case] = 1 / ours_s
+            figures["cpu_ms"][case] = ours_s * 1000  # one thread, so that wall and CPU are the same
+            figures["rate_to_floor"][case] = floor_s / ours_s
+            figures["speedup_vs_legacy"][case] = legacy_s / ours_s
+            print(
+                f"{case:12} {1 / ours_s:7.1f} images/s, {ours_s * 1000:6.1f} ms; "
+                f"{floor_s / ours_s:.2f} of the floor's rate, {legacy_s / ours_s:.1f} times the legacy rate",
+                flush=True,
+            )
+            if kind == "JPEG" and megapixels * 1e6 > EXACT_PIXELS:
+                differences.append(difference(data))
+    figures["speedup_vs_legacy_12mp"] = figures["speedup_vs_legacy"]["jpeg_12mp"]
+    figures["draft_mean_difference"] = max(mean for mean, _ in differences)
+    figures["draft_largest_difference"] = max(largest for _, largest in differences)
+    print(
+        f"default decode against the exact one: mean difference {figures['draft_mean_difference']:.2f}, "
+        f"largest {figures['draft_largest_difference']} of 255"
+    )
+    record(given.results, "prepare", figures)
+
+
+def ours(data: bytes) -> None:
+    to_data_url(prepare(data, LIMITS, exact=False))
+
+
+def legacy(data: bytes) -> None:
+    with Image.open(io.BytesIO(data)) as image:
+        prepared = image.convert("RGB").resize(SIZE, LANCZOS)
+    buffer = io.BytesIO()
+    prepared.save(buffer, "PNG")
+    base64.b64encode(buffer.getvalue())
+
+
+def floor(data: bytes) -> None:
+    with Image.open(io.BytesIO(data)) as image:
+        if image.width * image.height > EXACT_PIXELS:
+            image.draft(None, (DRAFT_SIDE_PX, DRAFT_SIDE_PX))
+        image.resize(SIZE, LANCZOS)
+
+
+def by_turns(cases: tuple[Callable[[bytes], None], ...], data: bytes, seconds: float) -> list[float]:
+    """Median CPU seconds of each, called one after the other, for `seconds` each at least."""
+    taken: list[list[float]] = [[] for _ in cases]
+    for case in cases:
+        case(data)  # warm-up
+    while sum(taken[0]) < seconds or len(taken[0]) < 5:
+        for case, times in zip(cases, taken, strict=True):
+            started = time.process_time()
+            case(data)
+            times.append(time.process_time() - started)
+    return [statistics.median(times) for times in taken]
+
+
+def difference(data: bytes) -> tuple[float, int]:
+    """Mean and largest difference of the values that the model gets, of 255."""
+    default = prepare(data, LIMITS, exact=False)
+    channels = ImageChops.difference(default, prepare(data, LIMITS)).split()
+    values = [value for channel in channels for value in channel.tobytes()]
+    return statistics.mean(values), max(values)
+
+
+def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    main()

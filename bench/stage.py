@@ -1,0 +1,193 @@
+"""What the benchmarks have in common: the engine and the service to measure, and what they cost.
+
+Results go to the standard output for people, and with `--results FILE` into that JSON file, a section each.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientError, ClientSession
+from PIL import Image, ImageChops, ImageFilter
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+START_LIMIT_S = 900.0
+POLL_S = 0.1
+LENS_BLUR = 1.5 / 4000  # of the width: no lens is sharp to the pixel
+GRAIN = 4  # standard deviation, of 255
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service."""
+
+    process: int
+    url: str
+
+
+def arguments(description: str | None, **more: Any) -> argparse.Namespace:
+    """The command line that all benchmarks have, and `more` options by their defaults."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help="fewer and smaller, for a machine without a GPU")
+    parser.add_argument("--results", type=Path, help="a JSON file to put the figures into")
+    for name, default in more.items():
+        kind = type(default) if default is not None else str
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default)
+    return parser.parse_args()
+
+
+def record(results: Path | None, section: str, figures: dict[str, Any]) -> None:
+    """Puts `figures` into the file, rounded to what can be relied on."""
+    if results is None:
+        return
+    whole = json.loads(results.read_text()) if results.exists() else {}
+    whole[section] = _rounded(figures)
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(inner) for name, inner in value.items()}
+    return float(f"{value:.3g}") if isinstance(value, float) else value
+
+
+@contextlib.contextmanager
+def running(command: list[str], **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that is ended with the context. Only its warnings are shown."""
+    process = subprocess.Popen(
+        command,
+        cwd=PROJECT_DIR,
+        env=os.environ | {"PYTHONPATH": str(PROJECT_DIR), "CAPTION_LOG_LEVEL": "warning"} | environment,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def instant_engine(folder: Path, *options: str) -> Iterator[str]:
+    """The URL of an engine that answers at once."""
+    socket = folder / "instant.sock"
+    with running([sys.executable, "bench/instant_engine.py", str(socket), *options]):
+        while not socket.exists():
+            time.sleep(POLL_S)
+        yield f"unix:{socket}"
+
+
+@contextlib.contextmanager
+def service(
+    engine_url: str | None = None, program: str = "adapter/__main__.py", **environment: str
+) -> Iterator[Service]:
+    """A service that is ready, on that engine or on one of its own."""
+    engine = ["--engine-url", engine_url] if engine_url else []
+    command = [sys.executable, program, "serve", "--port", "0", *engine]
+    with running(command, **environment) as process:
+        url = asyncio.run(_ready(process))
+        yield Service(process.pid, url)
+
+
+async def _ready(process: "subprocess.Popen[bytes]") -> str:
+    async with asyncio.timeout(START_LIMIT_S):
+        while not (ports := _listening_ports(process.pid)):
+            assert process.poll() is None, "the service ended"
+            await asyncio.sleep(POLL_S)
+        url = f"http://127.0.0.1:{ports[0]}"
+        async with ClientSession(url) as session:
+            while True:
+                with contextlib.suppress(ClientError):
+                    async with session.get("/health") as response:
+                        if (await response.json())["model_loaded"]:
+                            return url
+                await asyncio.sleep(POLL_S)
+
+
+def _listening_ports(process: int) -> list[int]:
+    sockets: set[str] = set()
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            sockets |= set(re.findall(r"socket:\[(\d+)\]", str(descriptor.readlink())))
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [int(line[1].rpartition(":")[2], 16) for line in lines if line[3] == "0A" and line[9] in sockets]
+
+
+def processes_of(process: int) -> Iterator[int]:
+    """It, and those below it."""
+    waiting = [process]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{one}/task").glob("*/children"):
+                waiting += map(int, task.read_text().split())
+
+
+def cpu_s(process: int) -> float:
+    """Seconds of CPU that it and those below it have used."""
+    total = 0
+    for one in processes_of(process):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            total += int(fields[11]) + int(fields[12])
+    return total / CLOCK_TICKS
+
+
+def memory_mb(process: int) -> float:
+    """Of it and those below it: what they have for themselves, and their share of the rest."""
+    total_kb = 0
+    for one in processes_of(process):
+        with contextlib.suppress(OSError):
+            rollup = Path(f"/proc/{one}/smaps_rollup").read_text()
+            total_kb += int(re.findall(r"^Pss: +(\d+)", rollup, re.M)[0])
+    return total_kb / 1024
+
+
+def draw_scenes(folder: Path, count: int, side_px: int = 384, seed: int = 64) -> list[Path]:
+    """Unlike pictures of the demonstration model's kind, PNG, `side_px` square."""
+    from demo.scenes import Scene, draw
+
+    rng = random.Random(seed)
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{number}.png" for number in range(count)]
+    for path in paths:
+        draw(Scene.random(rng), rng, (side_px, side_px)).save(path)
+    return paths
+
+
+def photograph(width: int, height: int, seed: int = 1) -> Image.Image:
+    """Like a photograph, RGB: the finer the fainter, soft edges, and a sensor's grain."""
+    rng = random.Random(seed)
+    picture = Image.new("RGB", (width, height))
+    for cells, strength in ((4, 1.0), (16, 0.3), (64, 0.1), (256, 0.03), (1024, 0.01)):
+        size = (min(cells, width), max(1, min(cells * height // width, height)))
+        noise = Image.frombytes("RGB", size, rng.randbytes(3 * size[0] * size[1]))
+        layer = noise.resize((width, height), Image.Resampling.BICUBIC)
+        picture = layer if strength == 1.0 else Image.blend(picture, layer, strength)
+    for _ in range(24):  # edges
+        left, top = rng.randrange(width), rng.randrange(height)
+        box = (left, top, min(width, left + width // 8), min(height, top + height // 8))
+        part = picture.crop(box)
+        colour = (rng.randrange(256), rng.randrange(256), rng.randrange(256))
+        picture.paste(Image.blend(part, Image.new("RGB", part.size, colour), 0.5), box)
+    picture = picture.filter(ImageFilter.GaussianBlur(width * LENS_BLUR))
+    return ImageChops.add(picture, Image.effect_noise((width, height), GRAIN).convert("RGB"), 1, -128)
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which that share of them lies."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")

@@ -268,6 +268,12 @@ class Settings(BaseSettings):
         return environment
 
 
+def worker_environment() -> dict[str, str]:
+    """The environment of a process that decodes images: it may keep memory that it would take anew."""
+    keep = str(64 * 2**20)
+    return {"MALLOC_MMAP_THRESHOLD_": keep, "MALLOC_TRIM_THRESHOLD_": keep} | os.environ
+
+
 def _one_by_one(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 

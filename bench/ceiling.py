@@ -3,8 +3,8 @@
 The real engine on a model without weights (geometry.py), unique 384 x 384 pictures and answers of one
 length, driven bare (a plain client that keeps it full with prepared requests), by the dataset command, by
 `/batch_caption` and by the openai package through `/v1`; each as a share of the bare rate. The bare rate is
-measured first and last, and its mean counts. Where there are eight cores or more, engine and driver have
-their own.
+measured before, between and after, and its mean counts. Where there are eight cores or more, engine and
+driver have their own.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ def main() -> None:
     given = arguments(
         __doc__, geometry="small", images=0, tokens=0, in_flight=64, engine_args="", only_bare=0
     )
-    images = given.images or (192 if given.quick else 1024)
+    images = given.images or (256 if given.quick else 1024)
     tokens = given.tokens or (32 if given.quick else 200)
     with tempfile.TemporaryDirectory() as folder:
         paths = draw_scenes(Path(folder, "pictures"), images)
@@ -103,16 +103,21 @@ def on_cores(part: str) -> list[str]:
 
 
 def measure(engine_url: str, paths: list[Path], tokens: int, in_flight: int) -> dict[str, float]:
-    first = asyncio.run(bare(engine_url, paths, tokens, in_flight))
+    asyncio.run(bare(engine_url, paths[: 2 * in_flight], tokens, in_flight))  # warm-up
+    bare_rates = [asyncio.run(bare(engine_url, paths, tokens, in_flight))]
+    rates: dict[str, float] = {}
     with service(engine_url, program="bench/trusting.py") as ours:
-        rates = {
-            "dataset": dataset(engine_url, paths, tokens),
-            "batch": asyncio.run(batch(ours.url, paths, tokens)),
-            "openai": asyncio.run(through_openai(ours.url, paths, tokens, in_flight)),
+        drives: dict[str, Callable[[], float]] = {
+            "dataset": lambda: dataset(engine_url, paths, tokens),
+            "batch": lambda: asyncio.run(batch(ours.url, paths, tokens)),
+            "openai": lambda: asyncio.run(through_openai(ours.url, paths, tokens, in_flight)),
         }
-    last = asyncio.run(bare(engine_url, paths, tokens, in_flight))
-    whole = (first + last) / 2
-    print(f"bare     {first:6.2f} and {last:.2f} images/s with {in_flight} in flight, {tokens} tokens each")
+        for name, drive in drives.items():
+            rates[name] = drive()
+            bare_rates.append(asyncio.run(bare(engine_url, paths, tokens, in_flight)))
+    whole = sum(bare_rates) / len(bare_rates)
+    told = ", ".join(f"{rate:.2f}" for rate in bare_rates)
+    print(f"bare     {whole:6.2f} images/s ({told}) with {in_flight} in flight, {tokens} tokens each")
     for name, rate in rates.items():
         print(f"{name:8} {rate:6.2f} images/s: {rate / whole:.2f} of the bare rate")
     shares = {name: rate / whole for name, rate in rates.items()}
@@ -130,7 +135,7 @@ async def bare(engine_url: str, paths: list[Path], tokens: int, in_flight: int) 
     bodies = []
     for path in paths:
         data = await asyncio.to_thread(path.read_bytes)
-        bodies.append(encode(to_arguments(request, to_data_url(prepare(data, limits)), model)))
+        bodies.append(encode(to_arguments(request, to_data_url(prepare(data, limits)).decode(), model)))
 
     async def ask(number: int) -> int:
         completion = await client.complete(bodies[number])

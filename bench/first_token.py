@@ -46,13 +46,13 @@ async def main() -> None:
     request = CaptionRequest.build(ImageBytes(b""), book.build(style="booru"), book)
 
     def bare_body(number: int) -> dict[str, Any]:
-        return to_arguments(request, to_data_url(pictures[number]), model) | {
+        return to_arguments(request, to_data_url(pictures[number]).decode(), model) | {
             "stream": True,
             "temperature": 0,
         }
 
     def body(number: int) -> dict[str, Any]:
-        image = {"type": "image_url", "image_url": {"url": to_data_url(pictures[number], "png")}}
+        image = {"type": "image_url", "image_url": {"url": to_data_url(pictures[number], "png").decode()}}
         messages = [{"role": "user", "content": [image]}]
         return {"model": "joycaption:booru", "messages": messages, "stream": True, "temperature": 0}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 DEMO_MODEL = Path(__file__).resolve().parent.parent / "demo/model"
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
+LAST_TOKEN = "<|never_written|>"  # noqa: S105 - of a text
 PATCH_PX = 14  # 27 x 27 patches of 384 pixels: 729 image tokens
 SIZES: dict[str, dict[str, dict[str, Any]]] = {
     "joycaption": {
@@ -49,17 +49,36 @@ SIZES: dict[str, dict[str, dict[str, Any]]] = {
 def write(size: str, folder: Path) -> None:
     """The model's folder, made if it isn't there."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in TOKENIZER_FILES:
-        shutil.copy(DEMO_MODEL / name, folder)
+    shutil.copy(DEMO_MODEL / "chat_template.jinja", folder)
+    last = write_tokenizer(folder)
     config = json.loads((DEMO_MODEL / "config.json").read_text())
     for part, fields in SIZES[size].items():
         config[part] |= fields
     config["vision_config"] |= {"image_size": 384, "patch_size": PATCH_PX}
+    config["text_config"]["eos_token_id"] = last
     config["image_seq_length"] = (384 // PATCH_PX) ** 2
     (folder / "config.json").write_text(json.dumps(config, indent=1))
     processor = json.loads((DEMO_MODEL / "processor_config.json").read_text())
     processor["patch_size"] = PATCH_PX
     (folder / "processor_config.json").write_text(json.dumps(processor, indent=1))
+
+
+def write_tokenizer(folder: Path) -> int:
+    """The demonstration model's, but that answers end with a token that is as good as never written: all have
+    their full length. Gives its id.
+    """
+    tokenizer = json.loads((DEMO_MODEL / "tokenizer.json").read_text())
+    last = len(tokenizer["model"]["vocab"])
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    tokenizer["added_tokens"].append({"id": last, "content": LAST_TOKEN, **flags})
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    for name, field, value in (
+        ("tokenizer_config.json", "eos_token", LAST_TOKEN),
+        ("generation_config.json", "eos_token_id", last),
+    ):
+        fields = json.loads((DEMO_MODEL / name).read_text()) | {field: value}
+        (folder / name).write_text(json.dumps(fields, indent=1))
+    return last
 
 
 if __name__ == "__main__":

@@ -1,103 +1,155 @@
 """An engine that answers at once, for what the rest costs: `python bench/instant_engine.py SOCKET`.
 
-Speaks as much of vLLM's HTTP as the service asks for, on a Unix socket. What it answers says nothing; with
---echo it is the prompt, and `/asked-twice` tells how many prompts came more than once.
+Speaks as much of vLLM's HTTP as the service asks for, on a Unix socket, and looks at nothing of a request
+but its head and its end, so that it costs next to nothing itself. What it answers says nothing; with --echo
+it is the prompt, and `/asked-twice` tells how many prompts came more than once.
 """
 
 import argparse
 import asyncio
+import re
 from collections import Counter
+from itertools import count
 
 import orjson
-from aiohttp import web
 
 TEXT = "a picture of something that is worth about as many words as a caption has"
 TOKENS = [1, *[7] * 64, 2]
+BUFFER_BYTES = 2**18
+TAIL_BYTES = 4096  # of a body: the prompt and the sampling values stand behind the image
+HEAD = re.compile(rb"^([A-Z]+) (\S+) HTTP/1\.1\r\n(?:.*\r\n)*?content-length: (\d+)\r\n", re.IGNORECASE)
+PROMPT = re.compile(rb'"text":"([^"]*)"')
+USAGE = {"prompt_tokens": 100, "completion_tokens": 16, "total_tokens": 116}
+MODELS = {"object": "list", "data": [{"id": "instant", "root": "instant"}]}
 
 
-ARGUMENTS = web.AppKey("arguments", argparse.Namespace)
-PROMPTS = web.AppKey("prompts", Counter[str])
+class Asked:
+    """What all connections share."""
+
+    def __init__(self, *, echo: bool, delay_s: float) -> None:
+        self.echo = echo
+        self.delay_s = delay_s
+        self.prompts: Counter[bytes] = Counter()
+        self.checks = count()
 
 
-async def complete(request: web.Request) -> web.StreamResponse:
-    body = await request.read()
-    arguments = request.app[ARGUMENTS]
-    text = TEXT
-    if b'"max_tokens":24' in body:
-        text = f"{TEXT} {hash(body)}"  # the self-check wants another answer to another image
-    elif arguments.echo:
-        text = orjson.loads(body)["messages"][-1]["content"][-1]["text"]
-        request.app[PROMPTS][text] += 1
-    await asyncio.sleep(arguments.delay_s)
-    if b'"stream":true' in body:
-        return await stream(request, text)
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-    return reply(
-        {
-            "id": "chatcmpl-1",
-            "object": "chat.completion",
-            "created": 1,
-            "model": "instant",
-            "choices": [choice | {"logprobs": None}],
-            "usage": {"prompt_tokens": 100, "completion_tokens": 16, "total_tokens": 116},
+class Connection(asyncio.BufferedProtocol):
+    """One keep-alive connection, a request at a time."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._buffer = bytearray(BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
+        self._head = b""
+        self._path = b""
+        self._missing = 0  # bytes of the body
+        self._tail = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._missing:
+            self._take_body(0, nbytes)
+            return
+        self._head += self._view[:nbytes]
+        end = self._head.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head, body = self._head[: end + 2], self._head[end + 4 :]
+        self._head = b""
+        self._path = head.split(b" ", 2)[1]
+        found = HEAD.match(head)
+        self._missing = int(found.group(3)) if found else 0
+        self._tail = b""
+        if self._missing:
+            self._buffer[: len(body)] = body
+            self._take_body(0, len(body))
+        else:
+            self._answer()
+
+    def _take_body(self, start: int, end: int) -> None:
+        self._missing -= end - start
+        if self._missing < TAIL_BYTES:
+            self._tail = self._tail + self._view[max(start, end - TAIL_BYTES) : end]
+        if not self._missing:
+            self._answer()
+
+    def _answer(self) -> None:
+        answers = {
+            b"/v1/models": MODELS,
+            b"/tokenize": {"count": len(TOKENS), "tokens": TOKENS},
+            b"/detokenize": {"prompt": "chat"},
+            b"/asked-twice": sum(number > 1 for number in self._asked.prompts.values()),
         }
+        if self._path == b"/v1/chat/completions":
+            text = self._text()
+            answer = stream(text) if b'"stream":true' in self._tail else reply(completion(text))
+            if self._asked.delay_s:
+                asyncio.get_running_loop().call_later(self._asked.delay_s, self._transport.write, answer)
+                return
+        else:
+            answer = reply(answers.get(self._path, {}))
+        self._transport.write(answer)
+
+    def _text(self) -> str:
+        if b'"max_tokens":24' in self._tail:  # the self-check wants another answer to another image
+            return f"{TEXT} {next(self._asked.checks)}"
+        if not self._asked.echo:
+            return TEXT
+        prompt = PROMPT.findall(self._tail)[-1]
+        self._asked.prompts[prompt] += 1
+        return str(prompt.decode())
+
+
+def completion(text: str) -> dict[str, object]:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "instant",
+        "choices": [choice | {"logprobs": None}],
+        "usage": USAGE,
+    }
+
+
+def reply(body: object) -> bytes:
+    data = orjson.dumps(body)
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+        len(data),
+        data,
     )
 
 
-async def stream(request: web.Request, text: str) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    await response.prepare(request)
+def stream(text: str) -> bytes:
+    events = []
     for delta, finish_reason in (({"role": "assistant", "content": text}, None), ({"content": ""}, "stop")):
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        await response.write(b"data: " + orjson.dumps({"id": "chatcmpl-1", "choices": [choice]}) + b"\n\n")
-    usage = {"prompt_tokens": 100, "completion_tokens": 16, "total_tokens": 116}
-    await response.write(b"data: " + orjson.dumps({"choices": [], "usage": usage}) + b"\n\ndata: [DONE]\n\n")
-    await response.write_eof()
-    return response
+        events.append(orjson.dumps({"id": "chatcmpl-1", "choices": [choice]}))
+    events += [orjson.dumps({"choices": [], "usage": USAGE}), b"[DONE]"]
+    body = b"".join(b"data: %s\n\n" % event for event in events)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(body)
+    return head + body
 
 
-def reply(body: object) -> web.Response:
-    return web.Response(body=orjson.dumps(body), content_type="application/json")
-
-
-async def models(request: web.Request) -> web.Response:
-    return reply({"object": "list", "data": [{"id": "instant", "root": "instant"}]})
-
-
-async def tokenize(request: web.Request) -> web.Response:
-    return reply({"count": len(TOKENS), "tokens": TOKENS})
-
-
-async def text(request: web.Request) -> web.Response:
-    return reply({"prompt": "chat"})
-
-
-async def healthy(request: web.Request) -> web.Response:
-    return web.Response()
-
-
-async def asked_twice(request: web.Request) -> web.Response:
-    return web.Response(text=str(sum(count > 1 for count in request.app[PROMPTS].values())))
-
-
-def main() -> None:
+async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("socket")
     parser.add_argument("--echo", action="store_true")
     parser.add_argument("--delay-s", type=float, default=0.0)
-    arguments = parser.parse_args()
-    app = web.Application(client_max_size=2**26)
-    app.router.add_get("/health", healthy)
-    app.router.add_get("/metrics", healthy)
-    app.router.add_get("/v1/models", models)
-    app.router.add_post("/tokenize", tokenize)
-    app.router.add_post("/detokenize", text)
-    app.router.add_post("/v1/chat/completions", complete)
-    app.router.add_get("/asked-twice", asked_twice)
-    app[ARGUMENTS] = arguments
-    app[PROMPTS] = Counter()
-    web.run_app(app, path=arguments.socket, print=None, access_log=None)
+    given = parser.parse_args()
+    asked = Asked(echo=given.echo, delay_s=given.delay_s)
+    server = await asyncio.get_running_loop().create_unix_server(
+        lambda: Connection(asked), given.socket, backlog=1024
+    )
+    async with server:
+        await server.serve_forever()
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

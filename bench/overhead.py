@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import orjson
+import uvloop
 from aiohttp import ClientSession, ClientTimeout, TCPConnector, UnixConnector
 
 from adapter.chat import CaptionRequest, to_arguments
@@ -48,8 +49,8 @@ def main() -> None:
     seconds = given.seconds or (6.0 if given.quick else 20.0)
     with tempfile.TemporaryDirectory() as folder, instant_engine(Path(folder)) as engine_url:
         paths = draw_scenes(Path(folder), PICTURES)
-        with service(engine_url) as running:
-            figures = asyncio.run(measure(running, engine_url, paths, seconds))
+        with service(engine_url) as running, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            figures = runner.run(measure(running, engine_url, paths, seconds))
     record(given.results, "overhead", figures)
 
 
@@ -97,7 +98,7 @@ async def measure(running: Service, engine_url: str, paths: list[Path], seconds:
 
         limits = ImageLimits(2**30, 2**30)
         request = CaptionRequest.build(ImageBytes(b""), book.build(style="descriptive"), book)
-        prepared = [to_data_url(prepare(data, limits)) for data in pictures]
+        prepared = [to_data_url(prepare(data, limits)).decode() for data in pictures]
         plain = [orjson.dumps(to_arguments(request, url, "instant")) for url in prepared]
         streamed = [
             orjson.dumps(to_arguments(request, url, "instant") | {"stream": True}) for url in prepared

@@ -183,8 +183,8 @@ def test_data_url_of_bmp_and_png_hold_the_same_pixels() -> None:
     kinds: tuple[Literal["bmp", "png"], ...] = ("bmp", "png")
     for kind in kinds:
         url = to_data_url(image, kind)
-        head, _, body = url.partition(",")
-        assert head == f"data:image/{kind};base64"
+        head, _, body = url.partition(b",")
+        assert head == f"data:image/{kind};base64".encode()
         with Image.open(io.BytesIO(pybase64.b64decode(body))) as back:
             assert back.convert("RGB").tobytes() == image.tobytes()
 

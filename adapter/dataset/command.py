@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+import uvloop
 
 from adapter.config import Settings
 from adapter.dataset.display import Display, print_result, summary, write_report
@@ -55,7 +56,8 @@ def caption(options: Options, settings: Settings, book: PromptBook) -> int:
     with open_datasets(options.selection) as datasets:
         if options.output is not None:
             check_output(options.output, datasets[0].ledger)
-        return asyncio.run(_caption(options, settings, book, datasets))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_caption(options, settings, book, datasets))
 
 
 def dry_run(options: Options) -> int:

@@ -22,13 +22,16 @@ class Parcel:
             raise
         return parcel
 
-    def fill(self, data: bytes) -> None:
-        """Puts `data` in the place of what is in it."""
-        os.ftruncate(self.descriptor, 0)
-        view = memoryview(data)
-        written = 0
-        while written < len(data):
-            written += os.pwrite(self.descriptor, view[written:], written)
+    def fill(self, *parts: bytes) -> None:
+        """Puts `parts`, one behind the other, in the place of what is in it."""
+        os.ftruncate(self.descriptor, sum(map(len, parts)))
+        start = 0
+        for part in parts:
+            view = memoryview(part)
+            written = 0
+            while written < len(part):
+                written += os.pwrite(self.descriptor, view[written:], start + written)
+            start += len(part)
 
     def read(self) -> bytes:
         size = os.fstat(self.descriptor).st_size

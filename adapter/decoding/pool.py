@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from adapter.config import PROJECT_DIR
+from adapter.config import PROJECT_DIR, worker_environment
 from adapter.decoding.parcel import Parcel
 from adapter.decoding.worker import MESSAGE_BYTES
 from adapter.errors import (
@@ -160,6 +160,7 @@ class _Worker:
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
+                    env=worker_environment(),
                 )
             except BaseException:
                 ours.close()

@@ -31,7 +31,7 @@ def answer(question: Kind | Literal[""], parcel: Parcel, limits: ImageLimits, *,
     try:
         if question:
             url = to_data_url(prepare(parcel.read(), limits, exact=exact), question)
-            parcel.fill(b'"%s"' % url.encode("ascii"))
+            parcel.fill(b'"', url, b'"')
         else:
             open_image(parcel.read(), limits).close()
     except ImageError as error:

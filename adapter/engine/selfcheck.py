@@ -54,7 +54,7 @@ async def check(client: EngineClient, model: str, probe: Probe) -> None:
 
 async def check_tokens(client: EngineClient, model: str, probe: Probe) -> None:
     """The ids of the probe conversation are the reference's, the number of image tokens included."""
-    image_url = to_data_url(probe_image(*PROBE_COLOURS[0]))
+    image_url = to_data_url(probe_image(*PROBE_COLOURS[0])).decode()
     ids = await client.tokenize(model, to_messages(question(probe.prompt, probe.system), image_url))
     longest = max((len(list(run)) for _, run in groupby(ids)), default=0)
     if probe.ids is None:
@@ -81,7 +81,7 @@ async def check_sight(client: EngineClient, model: str, probe: Probe) -> None:
     greedy = SamplingParameters(temperature=0.0, top_p=1.0, top_k=None, max_tokens=PROBE_TOKENS)
     answers = set()
     for colours in PROBE_COLOURS:
-        image_url = to_data_url(probe_image(*colours))
+        image_url = to_data_url(probe_image(*colours)).decode()
         messages = to_messages(question(probe.prompt, probe.system), image_url)
         arguments = {"model": model, "messages": messages, **greedy.arguments()}
         completion = await client.complete(encode(arguments))

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 
+import uvloop
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -181,6 +182,7 @@ def serve(settings: Settings, book: PromptBook) -> None:
         print=None,
         access_log=None,
         keepalive_timeout=IDLE_CONNECTION_S,
+        loop=uvloop.new_event_loop(),
         handler_cancellation=True,
         shutdown_timeout=SHUTDOWN_TIMEOUT_S,
     )

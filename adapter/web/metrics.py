@@ -1,5 +1,7 @@
 """`GET /metrics`, for Prometheus: what was asked, what came of it, how long each stage took."""
 
+from typing import get_args
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
@@ -25,13 +27,14 @@ class Metrics:
             "joycaption_failures", "Images and requests that failed", ["reason"], registry=registry
         )
         self._tokens = Counter("joycaption_tokens", "Tokens", ["kind"], registry=registry)
-        self._stages = Histogram(
+        stages = Histogram(
             "joycaption_stage_seconds",
             "Seconds that an image was in each stage",
             ["stage"],
             buckets=BUCKETS,
             registry=registry,
         )
+        self._stages = {stage: stages.labels(stage) for stage in get_args(Stage)}
         for name, what, read in (
             ("in_flight", "Images that have their turn", lambda: captioner.in_flight),
             ("queued", "Images that wait for it", lambda: captioner.admitted - captioner.in_flight),
@@ -48,7 +51,7 @@ class Metrics:
         ).set_function(lambda: max(0, engine.starts - 1))
 
     def observe_stage(self, stage: Stage, seconds: float) -> None:
-        self._stages.labels(stage).observe(seconds)
+        self._stages[stage].observe(seconds)
 
     def count(self, face: str, status: int, trace: Trace) -> None:
         """A request that has ended."""

@@ -49,7 +49,7 @@ async def decoders(limits: DecodingLimits = LIMITS, count: int = 1) -> AsyncIter
 async def test_prepare_gives_what_images_gives() -> None:
     """The same code, in another process."""
     url = to_data_url(prepare(GOOD, ImageLimits(10**7, 10**7)), "png")
-    expected = f'"{url}"'.encode()
+    expected = b'"%s"' % url
     async with decoders(count=2) as pool:
         results = await asyncio.gather(*(pool.prepare(Parcel.of(GOOD), "png") for _ in range(20)))
         assert results == [expected] * 20

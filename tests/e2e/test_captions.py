@@ -84,7 +84,7 @@ async def test_tokens_of_50_prompts_are_the_processors(
     probe_image("red", "white").save(tmp_path / "probe.png")
     questions = [{"prompt": prompt, "image": str(tmp_path / "probe.png")} for prompt in prompts]
     expected = reference(engine_python, tmp_path, questions, captions=False)
-    url = to_data_url(probe_image("red", "white"))
+    url = to_data_url(probe_image("red", "white")).decode()
     client = EngineClient(service.engine_url, timeout_s=60)
     for prompt, answer in zip(prompts, expected, strict=True):
         ids = await client.tokenize("joycaption", to_messages(question(prompt, book.system_prompt), url))
@@ -96,7 +96,7 @@ async def test_tokens_are_the_same_with_text_before_or_after_the_image(
     service: RunningService, book: PromptBook
 ) -> None:
     """The image's tokens stand at the start of the turn all the same."""
-    url = to_data_url(probe_image("red", "white"))
+    url = to_data_url(probe_image("red", "white")).decode()
     after = to_messages(question("Say what it is.", book.system_prompt), url)
     before = [after[0], {"role": "user", "content": after[1]["content"][::-1]}]
     client = EngineClient(service.engine_url, timeout_s=60)

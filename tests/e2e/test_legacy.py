@@ -44,7 +44,7 @@ async def test_text_that_is_let_through_makes_no_special_token(
 ) -> None:
     """And what would make one is refused: both kinds are among the texts."""
     client = EngineClient(service.engine_url, timeout_s=60)
-    url = to_data_url(probe_image("red", "white"))
+    url = to_data_url(probe_image("red", "white")).decode()
 
     async def special_tokens(prompt: str) -> list[int]:
         ids = await client.tokenize("joycaption", to_messages(question(prompt, book.system_prompt), url))

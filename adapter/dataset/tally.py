@@ -26,6 +26,7 @@ class Tally:
     total: int | None = None  # texts in all, once they are counted
     started: float = field(default_factory=time.monotonic)
     resting_s: float = 0.0  # without an engine
+    first_s: float | None = None  # until the first text was in its place
 
     @property
     def settled(self) -> int:
@@ -52,6 +53,8 @@ class Tally:
         self.started = time.monotonic()
 
     def succeed(self, caption: Caption) -> None:
+        if self.first_s is None:
+            self.first_s = self.seconds
         self.done += 1
         self.cut += caption.finish_reason == "length"
         self.prompt_tokens += caption.prompt_tokens
@@ -74,6 +77,7 @@ class Tally:
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "seconds": round(self.seconds, 3),
+            "first_caption_s": None if self.first_s is None else round(self.first_s, 3),
             "images_per_s": round(self.rate, 3) if self.done else 0.0,
             "failures": {
                 reason: {"count": count, "examples": self.examples[reason]}

@@ -3,7 +3,7 @@
 import asyncio
 
 FLOOR = 8
-FIRST = 32  # before the engine has been asked
+FIRST = 64  # before the engine has been asked
 # More than this share of what runs needn't wait: it would only fill the memory.
 MOST_WAITING = 0.5
 GROWTH, DECLINE = 1.5, 0.9

@@ -22,9 +22,11 @@ class Parcel:
             raise
         return parcel
 
-    def fill(self, *parts: bytes) -> None:
-        """Puts `parts`, one behind the other, in the place of what is in it."""
-        os.ftruncate(self.descriptor, sum(map(len, parts)))
+    def fill(self, *parts: bytes) -> int:
+        """Puts `parts`, one behind the other, over what is in it; gives their size in bytes.
+
+        What is behind them stays: memory that is kept is cheaper than memory that is taken anew.
+        """
         start = 0
         for part in parts:
             view = memoryview(part)
@@ -32,9 +34,11 @@ class Parcel:
             while written < len(part):
                 written += os.pwrite(self.descriptor, view[written:], start + written)
             start += len(part)
+        return start
 
-    def read(self) -> bytes:
-        size = os.fstat(self.descriptor).st_size
+    def read(self, size: int | None = None) -> bytes:
+        """The first `size` bytes, None for all."""
+        size = os.fstat(self.descriptor).st_size if size is None else size
         data = os.pread(self.descriptor, size, 0)
         while len(data) < size:  # one call gives 2 GiB at most
             data += os.pread(self.descriptor, size - len(data), len(data))

@@ -108,7 +108,7 @@ class Decoders:
                     worker = worker or await _Worker.start(self._limits)
                     answer = await worker.ask(question, parcel, self._limits.time_s)
                     if answer is not None:
-                        return _result(answer, parcel)
+                        return worker.result(answer)
                     exit_code, worker = await worker.end(), None
                     log.warning("a decoding process ended with %s", exit_code)
                     if exit_code != -signal.SIGKILL:
@@ -125,48 +125,44 @@ class Decoders:
                 self._idle.put_nowait(worker)
 
 
-def _result(answer: bytes, parcel: Parcel) -> bytes | ImageError:
-    told = orjson.loads(answer)
-    if "error" in told:
-        return ERRORS[told["error"]](told["message"])
-    return parcel.read()
-
-
 class _Worker:
-    """One process, and our end of its socket. `free`: it isn't at anything."""
+    """One process, our end of its socket, and the parcel of its results. `free`: it isn't at anything."""
 
-    def __init__(self, process: asyncio.subprocess.Process, connection: socket.socket) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, connection: socket.socket, results: Parcel
+    ) -> None:
         self._process = process
         self._connection = connection
+        self._results = results
         self.free = True
 
     @classmethod
     async def start(cls, limits: DecodingLimits) -> "_Worker":
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        results = Parcel.of(b"")
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError:
+            results.close()
+            raise
+        arguments = (
+            *(theirs.fileno(), results.descriptor),
+            *(limits.max_pixels, limits.memory_bytes, limits.time_s, int(limits.exact)),
+        )
         with theirs:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-c", PROGRAM, str(PROJECT_DIR)),
-                    *map(
-                        str,
-                        (
-                            theirs.fileno(),
-                            limits.max_pixels,
-                            limits.memory_bytes,
-                            limits.time_s,
-                            int(limits.exact),
-                        ),
-                    ),
+                    *(sys.executable, "-c", PROGRAM, str(PROJECT_DIR), *map(str, arguments)),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
+                    pass_fds=(theirs.fileno(), results.descriptor),
                     env=worker_environment(),
                 )
             except BaseException:
                 ours.close()
+                results.close()
                 raise
         ours.setblocking(False)
-        return cls(process, ours)
+        return cls(process, ours, results)
 
     async def ask(self, question: bytes, parcel: Parcel, limit_s: float) -> bytes | None:
         """Its answer, None when it ended instead. Raises TimeoutError."""
@@ -182,9 +178,17 @@ class _Worker:
         self.free = True
         return answer
 
+    def result(self, answer: bytes) -> bytes | ImageError:
+        """What an answer stands for; to be asked before the next question."""
+        told = orjson.loads(answer)
+        if "error" in told:
+            return ERRORS[told["error"]](told["message"])
+        return self._results.read(told.get("bytes", 0))
+
     async def end(self) -> int:
         """Its exit code."""
         self._connection.close()
+        self._results.close()
         with contextlib.suppress(ProcessLookupError):
             # Not by Popen's own `kill`: that may take the exit code away from who waits for it.
             os.kill(self._process.pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
 """The program that decodes: one image at a time, from a file to a data URL, under limits of its own.
 
-It gets its questions over a socket, each with a parcel that holds the image and then takes the result, and
-ends when the socket does. See `pool` for the other side.
+It gets its questions over a socket, each with a parcel that holds the image, puts its results into a parcel
+of its own, and ends when the socket does. See `pool` for the other side.
 """
 
 import math
@@ -23,17 +23,18 @@ MESSAGE_BYTES = 4096
 ALARM_AFTER_S = 5
 
 
-def answer(question: Kind | Literal[""], parcel: Parcel, limits: ImageLimits, *, exact: bool) -> bytes:
-    """What is said about the image in `parcel`; a prepared one is put in its place, as a JSON string.
+def answer(
+    question: Kind | Literal[""], image: Parcel, result: Parcel, limits: ImageLimits, *, exact: bool
+) -> bytes:
+    """What is said about `image`; if it is prepared, it is put into `result` as a JSON string.
 
     The question is a kind of data URL, or empty for an image that is only to be looked at.
     """
     try:
         if question:
-            url = to_data_url(prepare(parcel.read(), limits, exact=exact), question)
-            parcel.fill(b'"', url, b'"')
-        else:
-            open_image(parcel.read(), limits).close()
+            url = to_data_url(prepare(image.read(), limits, exact=exact), question)
+            return orjson.dumps({"bytes": result.fill(b'"', url, b'"')})
+        open_image(image.read(), limits).close()
     except ImageError as error:
         return orjson.dumps({"error": type(error).__name__, "message": error.message})
     return b"{}"
@@ -46,24 +47,24 @@ def limit_resources(memory_bytes: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Arguments: the socket's descriptor, most pixels, most bytes of memory, most seconds for an image, and
-    whether every pixel counts (0 or 1), see `images.decode`.
+    """Arguments: the descriptors of the socket and of the parcel for results; most pixels, most bytes of
+    memory and most seconds for an image; whether every pixel counts (0 or 1), see `images.prepare`.
     """
-    descriptor, max_pixels, memory_bytes = map(int, arguments[:3])
-    exact = arguments[4] == "1"
-    longest_s = math.ceil(float(arguments[3])) + ALARM_AFTER_S
+    descriptor, result_descriptor, max_pixels, memory_bytes = map(int, arguments[:4])
+    exact = arguments[5] == "1"
+    longest_s = math.ceil(float(arguments[4])) + ALARM_AFTER_S
     # Ctrl-C in a terminal is for the service, which ends its workers when nothing needs them any more.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit_resources(memory_bytes)
     limits = ImageLimits(max_bytes=sys.maxsize, max_pixels=max_pixels)
-    with socket.socket(fileno=descriptor) as questions:
+    with socket.socket(fileno=descriptor) as questions, Parcel(result_descriptor) as result:
         while True:
             question, descriptors, _, _ = socket.recv_fds(questions, MESSAGE_BYTES, 1)
             if not descriptors:
                 return
-            with Parcel(descriptors[0]) as parcel:
+            with Parcel(descriptors[0]) as image:
                 signal.alarm(longest_s)
-                said = answer(cast(Kind, question.decode()[1:]), parcel, limits, exact=exact)
+                said = answer(cast(Kind, question.decode()[1:]), image, result, limits, exact=exact)
                 signal.alarm(0)
             try:
                 questions.send(said)

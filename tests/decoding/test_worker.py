@@ -16,21 +16,20 @@ from adapter.decoding.worker import ALARM_AFTER_S, answer
 from adapter.sources import ImageLimits
 from tests.decoding.test_pool import GOOD
 
+LIMITS = ImageLimits(10**7, 10**7)
 
-def test_answer_puts_the_result_in_the_images_place() -> None:
-    """Whether it is larger or smaller."""
-    with Parcel.of(GOOD) as parcel:
-        assert orjson.loads(answer("png", parcel, ImageLimits(10**7, 10**7), exact=True)) == {}
-        assert parcel.read().startswith(b'"data:image/png;base64,')
+
+def test_answer_puts_the_result_over_the_last_one() -> None:
+    """Whether that was larger or smaller."""
+    with Parcel.of(GOOD) as image, Parcel.of(b"x" * 10**7) as result:
+        size = orjson.loads(answer("png", image, result, LIMITS, exact=True))["bytes"]
+        assert orjson.loads(result.read(size)).startswith("data:image/png;base64,")
 
 
 def test_answer_about_a_bad_image_names_the_error() -> None:
     """By its class."""
-    with Parcel.of(b"") as parcel:
-        assert (
-            orjson.loads(answer("bmp", parcel, ImageLimits(10**7, 10**7), exact=True))["error"]
-            == "NotAnImageError"
-        )
+    with Parcel.of(b"") as image, Parcel.of(b"") as result:
+        assert orjson.loads(answer("bmp", image, result, LIMITS, exact=True))["error"] == "NotAnImageError"
 
 
 HANGING = f"""
@@ -47,14 +46,17 @@ adapter.decoding.worker.answer = lambda *_, **__: time.sleep(100)
 def test_a_worker_ends_with_its_socket(program: str, limit_s: int, code: int) -> None:
     """Even if that is because the service was killed; and by its alarm should it hang by then."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    arguments = [str(PROJECT_DIR), str(theirs.fileno()), "1000", str(2**30), str(limit_s), "0"]
-    command = [sys.executable, "-c", program, *arguments]
+    result = Parcel.of(b"")
+    descriptors = (theirs.fileno(), result.descriptor)
+    arguments = [*map(str, descriptors), "1000", str(2**30), str(limit_s), "0"]
+    command = [sys.executable, "-c", program, str(PROJECT_DIR), *arguments]
     with (
         ours,
         theirs,
+        result,
         Parcel.of(GOOD) as parcel,
         subprocess.Popen(
-            command, pass_fds=(theirs.fileno(),), env=os.environ | {"PYTHONPATH": str(PROJECT_DIR)}
+            command, pass_fds=descriptors, env=os.environ | {"PYTHONPATH": str(PROJECT_DIR)}
         ) as process,
     ):
         theirs.close()

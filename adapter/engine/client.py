@@ -89,6 +89,8 @@ class EngineClient:
 
     async def healthy(self, timeout_s: float) -> bool:
         """Whether `/health` answers 200 within `timeout_s`; taken for granted while descriptors are short."""
+        if self._session.closed:
+            return False
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
             async with self._session.get(f"{self._base}/health", timeout=timeout) as response:
@@ -156,6 +158,8 @@ class EngineClient:
         return answer
 
     async def _send(self, method: str, path: str, data: bytes | None) -> aiohttp.ClientResponse:
+        if self._session.closed:  # another engine's client has taken its place
+            raise aiohttp.ClientConnectionError
         headers = {"Content-Type": "application/json"} if data is not None else None
         url = self._base + path
         try:

@@ -45,6 +45,8 @@ class Delivery:
                         await response.write_eof()
                 except TimeoutError:
                     self._drop(request)
+                except ConnectionResetError:
+                    log.debug("%s %s: the client has left", request.method, request.path)
             return response
 
         return deliver

@@ -269,3 +269,14 @@ async def test_stream_that_is_refused_is_our_error(fake: tuple[FakeEngine, Engin
     with pytest.raises(EngineBusyError):
         async with client.stream({"messages": []}):
             pass
+
+
+async def test_a_client_that_is_closed_says_that_there_is_no_engine(
+    fake: tuple[FakeEngine, EngineClient],
+) -> None:
+    """Another engine was started meanwhile, and has a client of its own."""
+    _, client = fake
+    await client.close()
+    with pytest.raises(EngineUnavailableError):
+        await client.complete(encode({"model": "fake", "messages": []}))
+    assert not await client.healthy(5)

@@ -1,16 +1,16 @@
 """Files that mean harm or are broken, each with a name that says how. Made anew, the same each time."""
 
-import io
 import itertools
 import random
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Any
 
 import pillow_heif
 import pillow_jxl  # noqa: F401 - registers itself
 from PIL import Image, TiffImagePlugin
+
+from tests.pictures import encoded, gradient
 
 pillow_heif.register_heif_opener()
 
@@ -20,15 +20,8 @@ PATCHES = 12
 
 
 def picture(mode: str = "RGB", size: tuple[int, int] = (80, 60)) -> Image.Image:
-    """Colours that differ from place to place."""
-    parts = [Image.linear_gradient("L"), Image.radial_gradient("L"), Image.linear_gradient("L").rotate(90)]
-    return Image.merge("RGB", parts).resize(size).convert(mode)
-
-
-def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
+    """A small one."""
+    return gradient(size, mode)
 
 
 def hostile_files() -> Iterator[tuple[str, bytes]]:

@@ -18,21 +18,10 @@ from adapter.errors import (
 from adapter.images import decode, prepare, probe_image, to_data_url
 from adapter.sources import ImageLimits
 from bench.stage import photograph
+from tests.pictures import encoded, gradient
 
 LIMITS = ImageLimits(max_bytes=10**7, max_pixels=2_000_000)
 LANCZOS = Image.Resampling.LANCZOS
-
-
-def gradient(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
-    """A picture in which every place differs."""
-    parts = [Image.linear_gradient("L"), Image.radial_gradient("L"), Image.linear_gradient("L").rotate(90)]
-    return Image.merge("RGB", parts).resize(size).convert(mode)
-
-
-def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def single_colour(data: bytes) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import io
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -16,19 +15,14 @@ from adapter.decoding.pool import Decoders, DecodingLimits
 from adapter.errors import ImageDamagedError, ImageTooLargeError, NotAnImageError, OutOfResourcesError
 from adapter.images import prepare, to_data_url
 from adapter.sources import ImageLimits
+from tests.pictures import encoded
 from tests.processes import descendants
 from tests.waiting import until
 
 LIMITS = DecodingLimits(max_pixels=75_000_000, memory_bytes=2**30, time_s=10.0)
 
 
-def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind)
-    return buffer.getvalue()
-
-
-GOOD = encoded(Image.linear_gradient("L").convert("RGB"))
+GOOD = encoded(Image.linear_gradient("L").convert("RGB"), "PNG")
 
 
 def workers() -> list[int]:
@@ -65,7 +59,7 @@ async def test_prepare_and_inspect_of_bad_files_raise_what_images_raises() -> No
         with pytest.raises(ImageDamagedError, match="damaged"):
             await pool.prepare(Parcel.of(GOOD[: len(GOOD) // 2]), "bmp")
         await pool.inspect(Parcel.of(GOOD[: len(GOOD) // 2]))
-        large = encoded(Image.new("L", (9000, 9000)))
+        large = encoded(Image.new("L", (9000, 9000)), "PNG")
         with pytest.raises(ImageTooLargeError, match="75000000 pixels"):
             await pool.inspect(Parcel.of(large))
         assert workers() == [worker]
@@ -73,7 +67,7 @@ async def test_prepare_and_inspect_of_bad_files_raise_what_images_raises() -> No
 
 async def test_prepare_beyond_the_memory_limit_costs_that_image() -> None:
     """However small its file is."""
-    bomb = encoded(Image.new("L", (8000, 8000)))
+    bomb = encoded(Image.new("L", (8000, 8000)), "PNG")
     async with decoders(DecodingLimits(75_000_000, 100 * 2**20, 10.0)) as pool:
         with pytest.raises((ImageTooLargeError, ImageDamagedError)):
             await pool.prepare(Parcel.of(bomb), "bmp")
@@ -84,7 +78,7 @@ async def test_prepare_of_the_largest_allowed_images_has_the_memory_it_needs() -
     """Transparent and deep ones need most."""
     async with decoders() as pool:
         for mode in ("RGBA", "I;16"):
-            data = encoded(Image.new(mode, (8660, 8660)))
+            data = encoded(Image.new(mode, (8660, 8660)), "PNG")
             assert await pool.prepare(Parcel.of(data), "bmp")
 
 

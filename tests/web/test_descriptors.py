@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from aiohttp import ClientSession
+from aiohttp import ClientError, ClientSession
 
 from adapter.config import PROJECT_DIR
 from tests.fake_engine import FakeEngine
@@ -14,6 +14,7 @@ from tests.waiting import until
 
 MOST_DESCRIPTORS = 60
 CONNECTIONS = 80
+NO_CONNECTION = 0
 LIMIT_S = 120.0
 
 
@@ -50,16 +51,19 @@ async def test_a_service_without_descriptors_goes_on_when_it_has_some(picture: P
         async with ClientSession(url) as session:
 
             async def status() -> int:
-                async with session.post("/caption", json=body) as response:
-                    assert (await response.json())["success"] is (response.status == 200)
-                    return response.status
+                try:
+                    async with session.post("/caption", json=body) as response:
+                        assert (await response.json())["success"] is (response.status == 200)
+                        return response.status
+                except ClientError:
+                    return NO_CONNECTION
 
             assert await status() == 200
             port = int(url.rpartition(":")[2])
             idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CONNECTIONS)]
-            await until(lambda: "Too many open files" in "".join(output), LIMIT_S)
             statuses = [await status() for _ in range(5)]
-            assert set(statuses) <= {200, 503}
+            assert set(statuses) <= {200, 503, NO_CONNECTION}
+            assert set(statuses) != {200}
             for _, writer in idle:
                 writer.close()
             while await status() != 200:  # noqa: ASYNC110 - it says nothing when it accepts again

@@ -33,6 +33,7 @@ from adapter.dataset.scan import find_images
 from adapter.dataset.sidecar import Existing, Naming
 from adapter.dataset.writer import Finished, Writer
 from adapter.prompts import PromptBook
+from bench.instant_engine import TEXT
 from bench.stage import PROJECT_DIR, arguments, instant_engine, record
 
 IMAGES_IN_FOLDER = 1000
@@ -135,7 +136,7 @@ def finish(root: Path) -> None:
     planner.model = "instant"
     writer = Writer(policy, lambda: planner.model)
     ledger = Ledger(ledger_path(str(root), None))
-    made = TimedCaption(Caption("a picture", "stop", 100, 16), 0.1)
+    made = TimedCaption(Caption(TEXT, "stop", 100, 16), 0.1)
     jobs = (
         job for job in planner.plan(find_images(str(root)), ledger, absolute=False) if isinstance(job, Job)
     )

@@ -164,7 +164,9 @@ async def test_an_engine_that_ends_is_started_again_and_available_waits_for_it(
         await until(lambda: engine.ready)
         client = engine.client
         assert not await engine.lost(client)
-        (process,) = [pid for pid, command in descendants().items() if b"--uds" in command]
+        (process,) = [
+            pid for pid, command in descendants().items() if b"stand_in" in command and b"--uds" in command
+        ]
         os.kill(process, signal.SIGTERM)
         await until(lambda: not Path(f"/proc/{process}/exe").exists())
         assert await engine.lost(client)

@@ -25,10 +25,9 @@ import orjson
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
 from bench import geometry
-from bench.ceiling import engine
+from bench.ceiling import PROMPT, engine
 from bench.stage import PROJECT_DIR, Service, arguments, draw_scenes, record, service
 
-PROMPT = "Write a long detailed description for this image."
 IN_FLIGHT = (1, 8, 64)
 DEMO_MODEL = PROJECT_DIR / "demo/model"
 LIMIT_S = 3600

@@ -34,7 +34,7 @@ from adapter.dataset.sidecar import Existing, Naming
 from adapter.dataset.writer import Finished, Writer
 from adapter.prompts import PromptBook
 from bench.instant_engine import TEXT
-from bench.stage import PROJECT_DIR, arguments, instant_engine, record
+from bench.stage import PROJECT_DIR, arguments, instant_engine, processes_of, record
 
 IMAGES_IN_FOLDER = 1000
 LINKS = 50_000  # of one file; file systems have limits
@@ -152,19 +152,13 @@ def finish(root: Path) -> None:
 def peak_of(process: int) -> int:
     """The largest resident set so far, in kB, as Linux counts it; of the decoders too, at this moment."""
     total_kb = 0
-    for one, field in ((process, "VmHWM"), *((child, "VmRSS") for child in children_of(process))):
+    for one in processes_of(process):
+        field = "VmHWM" if one == process else "VmRSS"
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{one}/status").read_text().splitlines():
                 if line.startswith(field):
                     total_kb += int(line.split()[1])
     return total_kb
-
-
-def children_of(process: int) -> list[int]:
-    with contextlib.suppress(OSError):
-        tasks = Path(f"/proc/{process}/task").glob("*/children")
-        return [int(child) for task in tasks for child in task.read_text().split()]
-    return []
 
 
 if __name__ == "__main__":

@@ -131,8 +131,8 @@ def processes_of(process: int) -> Iterator[int]:
     while waiting:
         one = waiting.pop()
         yield one
-        with contextlib.suppress(OSError):
-            for task in Path(f"/proc/{one}/task").glob("*/children"):
+        for task in Path(f"/proc/{one}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # gone by now
                 waiting += map(int, task.read_text().split())
 
 

@@ -4,15 +4,14 @@ import contextlib
 import os
 from pathlib import Path
 
+from bench.stage import processes_of
 
-def descendants(process: int | None = None) -> dict[int, bytes]:
-    """All that are below `process`, this one by default, with their command lines (NUL after each word)."""
+
+def descendants() -> dict[int, bytes]:
+    """All that are below this process, with their command lines (NUL after each word)."""
     found: dict[int, bytes] = {}
-    parents = [process or os.getpid()]
-    while parents:
-        for task in Path(f"/proc/{parents.pop()}/task").glob("*/children"):
-            with contextlib.suppress(OSError):  # gone by now
-                for child in map(int, task.read_text().split()):
-                    found[child] = Path(f"/proc/{child}/cmdline").read_bytes()
-                    parents.append(child)
+    for process in processes_of(os.getpid()):
+        with contextlib.suppress(OSError):  # gone by now
+            found[process] = Path(f"/proc/{process}/cmdline").read_bytes()
+    del found[os.getpid()]
     return found

@@ -41,7 +41,7 @@ log = logging.getLogger("adapter.decoding")
 
 @dataclass(frozen=True)
 class DecodingLimits:
-    """What decoding one image may take. `exact`: see `images.decode`."""
+    """What decoding one image may take. `exact`: see `images.prepare`."""
 
     max_pixels: int
     memory_bytes: int

@@ -1,7 +1,9 @@
 """Answers on their way to clients that are slow to take them, or never do."""
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -17,19 +19,13 @@ class Delivery:
 
     async def write(self, request: web.Request, response: web.StreamResponse, data: bytes) -> None:
         """A part of an answer. Raises ConnectionResetError when the client has gone or is dropped."""
-        try:
-            async with asyncio.timeout(self._limit_s):
-                await response.write(data)
-        except TimeoutError as error:
-            raise self._drop(request) from error
+        async with self._in_time(request):
+            await response.write(data)
 
     async def end(self, request: web.Request, response: web.StreamResponse, data: bytes = b"") -> None:
         """The last part. Raises as `write`."""
-        try:
-            async with asyncio.timeout(self._limit_s):
-                await response.write_eof(data)
-        except TimeoutError as error:
-            raise self._drop(request) from error
+        async with self._in_time(request):
+            await response.write_eof(data)
 
     @property
     def middleware(self) -> Middleware:
@@ -40,19 +36,25 @@ class Delivery:
             response = await handler(request)
             if not response.prepared:
                 try:
-                    async with asyncio.timeout(self._limit_s):
+                    async with self._in_time(request):
                         await response.prepare(request)
                         await response.write_eof()
-                except TimeoutError:
-                    self._drop(request)
                 except ConnectionResetError:
                     log.debug("%s %s: the client has left", request.method, request.path)
             return response
 
         return deliver
 
-    def _drop(self, request: web.Request) -> ConnectionResetError:
-        log.warning("%s %s: the client takes nothing for %g s", request.method, request.path, self._limit_s)
-        if request.transport is not None:
-            request.transport.abort()
-        return ConnectionResetError("the client was too slow")
+    @contextlib.asynccontextmanager
+    async def _in_time(self, request: web.Request) -> AsyncIterator[None]:
+        """Drops the client, and raises ConnectionResetError, if the context lasts too long."""
+        try:
+            async with asyncio.timeout(self._limit_s):
+                yield
+        except TimeoutError as error:
+            log.warning(
+                "%s %s: the client takes nothing for %g s", request.method, request.path, self._limit_s
+            )
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("the client was too slow") from error

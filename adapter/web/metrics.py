@@ -44,11 +44,13 @@ class Metrics:
                 "1 passed, 0 failed, -1 not made yet",
                 lambda: -1 if engine.trusted is None else engine.trusted,
             ),
+            (
+                "engine_restarts",
+                "Starts of the engine after its first",
+                lambda: max(0, engine.starts - 1),
+            ),
         ):
             Gauge(f"joycaption_{name}", what, registry=registry).set_function(read)
-        Gauge(
-            "joycaption_engine_restarts", "Starts of the engine after its first", registry=registry
-        ).set_function(lambda: max(0, engine.starts - 1))
 
     def observe_stage(self, stage: Stage, seconds: float) -> None:
         self._stages[stage].observe(seconds)

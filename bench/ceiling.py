@@ -3,8 +3,8 @@
 The real engine on a model without weights (geometry.py), unique 384 x 384 pictures and answers of one
 length, driven bare (a plain client that keeps it full with prepared requests), by the dataset command, by
 `/batch_caption` and by the openai package through `/v1`; each as a share of the bare rate. The bare rate is
-measured before, between and after, and its mean counts. Where there are eight cores or more, engine and
-driver have their own.
+measured before, between and after, and its mean counts. Where there are eight cores or more, the engine
+and the dataset command have their own.
 """
 
 import asyncio

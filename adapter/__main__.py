@@ -200,7 +200,9 @@ def caption(
         options=option or (),
         name=name,
     )
-    recipe = Recipe("", (), book.system_prompt, sampling, seed, prefix, suffix, trigger)
+    recipe = Recipe(
+        "", (), book.system_prompt, sampling, seed, prefix, suffix, trigger, settings.exact_pixels
+    )
     naming = Naming(extension, full_name) if sidecar else Naming("", full_name=True)
     options = Options(
         selection=Selection(

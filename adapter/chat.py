@@ -1,7 +1,7 @@
 """CaptionRequest to chat-completion arguments, and the reply to a Caption. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from openai.types.chat import ChatCompletion
@@ -43,7 +43,7 @@ class SamplingParameters:
     def arguments(self) -> dict[str, Any]:
         """Every value, so that nothing depends on the engine's or the model's own defaults."""
         greedy = self.temperature == 0.0
-        return asdict(self) | {
+        return vars(self) | {
             "top_p": 1.0 if greedy else self.top_p,
             "top_k": NO_TOP_K if greedy or self.top_k is None else self.top_k,
             "logprobs": self.top_logprobs is not None,

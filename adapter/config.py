@@ -155,8 +155,8 @@ class Settings(BaseSettings):
         int, Field(ge=1, description="Largest request body, in bytes; in /v1 besides its image.")
     ] = 16 * 2**20
     prepare_workers: Annotated[
-        int, Field(ge=1, description="Images decoded at one time. Default: the number of cores.")
-    ] = os.cpu_count() or 1
+        int, Field(ge=1, description="Images decoded at one time. Default: the number of cores it may use.")
+    ] = len(os.sched_getaffinity(0))
     exact_pixels: Annotated[
         bool, Field(description="Decode large JPEGs in full, for the reference's very bits; slower.")
     ] = False

@@ -7,7 +7,6 @@ warm-up. What is asked is what AI-Toolkit's UI asks unless told otherwise: a lon
 
 import argparse
 import json
-import random
 import statistics
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from demo.scenes import Scene, draw
+from bench.stage import draw_scenes
 
 
 def main() -> None:
@@ -30,7 +29,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        paths = draw_pictures(Path(folder), arguments.images)
+        paths = [str(path) for path in draw_scenes(Path(folder), arguments.images, side_px=512)]
         fields = {"caption_type": arguments.caption_type, "do_sample": False}
 
         def one_by_one() -> list[str]:
@@ -49,14 +48,6 @@ def main() -> None:
     print(f"one by one  {singles_s:7.2f} s  {len(paths) / singles_s:7.1f} images/s")
     print(f"one batch   {batch_s:7.2f} s  {len(paths) / batch_s:7.1f} images/s")
     print(f"ratio       {singles_s / batch_s:7.2f}    same captions: {same} of {len(paths)}")
-
-
-def draw_pictures(folder: Path, count: int) -> list[str]:
-    rng = random.Random(64)
-    paths = [folder / f"{number}.png" for number in range(count)]
-    for path in paths:
-        draw(Scene.random(rng), rng, (512, 512)).save(path)
-    return [str(path) for path in paths]
 
 
 def post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:

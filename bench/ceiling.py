@@ -3,19 +3,21 @@
 The real engine on a model without weights (geometry.py), unique 384 x 384 pictures and answers of one
 length, driven bare (a plain client that keeps it full with prepared requests), by the dataset command, by
 `/batch_caption` and by the openai package through `/v1`; each as a share of the bare rate. The bare rate is
-measured before, between and after, and its mean counts. Where there are eight cores or more, the engine
-and the dataset command have their own.
+measured before, between and after, and its mean counts. No picture is asked about twice: the engine would
+have it in its prefix cache. Where there are eight cores or more, the engine has one half of them, and all
+that drives it the other.
 """
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ from adapter.images import prepare, to_data_url
 from adapter.prompts import PromptBook
 from adapter.sources import ImageBytes, ImageLimits
 from bench import geometry
-from bench.stage import PROJECT_DIR, arguments, draw_scenes, record, service
+from bench.stage import PROJECT_DIR, arguments, draw_scenes, keep_in_flight, record, service
 
 START_LIMIT_S = 900.0
 SPARE_CORES = 8
@@ -46,27 +48,39 @@ def main() -> None:
     images = given.images or (256 if given.quick else 1024)
     tokens = given.tokens or (32 if given.quick else 200)
     with tempfile.TemporaryDirectory() as folder:
-        paths = draw_scenes(Path(folder, "pictures"), images)
+        pictures = fresh(Path(folder, "pictures"), images)
         with engine(Path(folder), given.geometry, given.engine_args) as engine_url:
             if given.only_bare:
-                rate = asyncio.run(bare(engine_url, paths, tokens, given.in_flight))
+                rate = asyncio.run(bare(engine_url, next(pictures), tokens, given.in_flight))
                 print(f"bare {rate:.2f} images/s with {given.in_flight} in flight {given.engine_args}")
                 figures = {"bare_images_per_s": rate, "in_flight": given.in_flight, "tokens": tokens}
             else:
-                figures = measure(engine_url, paths, tokens, given.in_flight)
+                figures = measure(engine_url, pictures, tokens, given.in_flight)
     record(given.results, "ceiling", figures)
+
+
+def fresh(folder: Path, count: int) -> Iterator[list[Path]]:
+    """Each time as many pictures that nobody has seen, in a folder of their own."""
+    folder.mkdir()
+    for seed in itertools.count():
+        yield draw_scenes(folder / str(seed), count, seed=seed)
 
 
 @contextlib.contextmanager
 def engine(folder: Path, size: str, engine_args: str) -> Iterator[str]:
-    """launch_vllm.sh's engine with dummy weights, when it answers."""
+    """launch_vllm.sh's engine with dummy weights, when it answers; this process keeps off its cores."""
     model, socket = folder / "model", folder / "run/engine.sock"
     geometry.write(size, model)
     command = ["bash", "launch_vllm.sh", "--load-format", "dummy", *shlex.split(engine_args)]
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) >= SPARE_CORES:
+        half = len(cores) // 2
+        command = ["taskset", "-c", ",".join(map(str, cores[:half])), *command]
+        os.sched_setaffinity(0, cores[half:])
     log = Path(folder, "engine.log")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*on_cores("engine"), *command],
+            command,
             cwd=PROJECT_DIR,
             env=os.environ | {"CAPTION_MODEL": str(model), "CAPTION_ENGINE_SOCKET": str(socket)},
             stdout=output,
@@ -82,6 +96,7 @@ def engine(folder: Path, size: str, engine_args: str) -> Iterator[str]:
         process.wait()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
+        os.sched_setaffinity(0, cores)
 
 
 async def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -93,28 +108,19 @@ async def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> N
     await client.close()
 
 
-def on_cores(part: str) -> list[str]:
-    """The prefix that pins a command to its part of the cores, where there are enough."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < SPARE_CORES:
-        return []
-    half = cores[: len(cores) // 2] if part == "engine" else cores[len(cores) // 2 :]
-    return ["taskset", "-c", ",".join(map(str, half))]
-
-
-def measure(engine_url: str, paths: list[Path], tokens: int, in_flight: int) -> dict[str, float]:
-    asyncio.run(bare(engine_url, paths[: 2 * in_flight], tokens, in_flight))  # warm-up
-    bare_rates = [asyncio.run(bare(engine_url, paths, tokens, in_flight))]
+def measure(engine_url: str, pictures: Iterator[list[Path]], tokens: int, in_flight: int) -> dict[str, float]:
+    asyncio.run(bare(engine_url, next(pictures)[: 2 * in_flight], tokens, in_flight))  # warm-up
+    bare_rates = [asyncio.run(bare(engine_url, next(pictures), tokens, in_flight))]
     rates: dict[str, float] = {}
     with service(engine_url, program="bench/trusting.py") as ours:
-        drives: dict[str, Callable[[], float]] = {
-            "dataset": lambda: dataset(engine_url, paths, tokens),
-            "batch": lambda: asyncio.run(batch(ours.url, paths, tokens)),
-            "openai": lambda: asyncio.run(through_openai(ours.url, paths, tokens, in_flight)),
+        drives: dict[str, Callable[[list[Path]], float]] = {
+            "dataset": lambda paths: dataset(engine_url, paths, tokens),
+            "batch": lambda paths: asyncio.run(batch(ours.url, paths, tokens)),
+            "openai": lambda paths: asyncio.run(through_openai(ours.url, paths, tokens, in_flight)),
         }
         for name, drive in drives.items():
-            rates[name] = drive()
-            bare_rates.append(asyncio.run(bare(engine_url, paths, tokens, in_flight)))
+            rates[name] = drive(next(pictures))
+            bare_rates.append(asyncio.run(bare(engine_url, next(pictures), tokens, in_flight)))
     whole = sum(bare_rates) / len(bare_rates)
     told = ", ".join(f"{rate:.2f}" for rate in bare_rates)
     print(f"bare     {whole:6.2f} images/s ({told}) with {in_flight} in flight, {tokens} tokens each")
@@ -141,29 +147,19 @@ async def bare(engine_url: str, paths: list[Path], tokens: int, in_flight: int) 
         completion = await client.complete(bodies[number])
         return completion.usage.completion_tokens if completion.usage else 0
 
-    rate = await all_of(ask, len(paths), in_flight, tokens)
+    answers = await keep_in_flight(ask, range(len(paths)), in_flight)
     await client.close()
-    return rate
+    return rate_of(*answers, tokens)
 
 
-async def all_of(ask: Callable[[int], Awaitable[int]], count: int, in_flight: int, tokens: int) -> float:
-    """Images/s of `count` questions, of which `in_flight` are always under way."""
-    numbers = iter(range(count))
-    lengths: list[int] = []
-
-    async def one_after_the_other() -> None:
-        for number in numbers:
-            lengths.append(await ask(number))
-
-    started = time.monotonic()
-    await asyncio.gather(*(one_after_the_other() for _ in range(in_flight)))
-    seconds = time.monotonic() - started
-    assert lengths == [tokens] * count, "answers of unlike lengths can't be compared"
-    return count / seconds
+def rate_of(lengths: list[int], seconds: float, tokens: int) -> float:
+    """Images/s of answers of that length."""
+    assert set(lengths) == {tokens}, "answers of unlike lengths can't be compared"
+    return len(lengths) / seconds
 
 
 def dataset(engine_url: str, paths: list[Path], tokens: int) -> float:
-    command = [*on_cores("driver"), sys.executable, "bench/trusting.py", "caption", str(paths[0].parent)]
+    command = [sys.executable, "bench/trusting.py", "caption", str(paths[0].parent)]
     ended = subprocess.run(
         [*command, "--engine-url", engine_url, "--json", "--temperature", "0", "--max-tokens", str(tokens)],
         cwd=PROJECT_DIR,
@@ -210,7 +206,7 @@ async def through_openai(url: str, paths: list[Path], tokens: int, in_flight: in
             )
             return completion.usage.completion_tokens if completion.usage else 0
 
-        return await all_of(ask, len(paths), in_flight, tokens)
+        return rate_of(*await keep_in_flight(ask, range(len(paths)), in_flight), tokens)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How much faster than the legacy server? `python bench/legacy.py [--quick]`.
 
 transformers' `generate`, one image at a time as the legacy server runs it, against the service with 1, 8
-and 64 requests in flight: the same checkpoint, pictures and prompt, greedily. By default it is the
+and 64 requests in flight: the same checkpoint and prompt, greedily, no picture twice. By default it is the
 demonstration model; with --geometry the model has a size of geometry.py, no weights, and answers of
 --tokens tokens.
 """
@@ -14,7 +14,6 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
 from bench import geometry
 from bench.ceiling import PROMPT, engine
-from bench.stage import PROJECT_DIR, Service, arguments, draw_scenes, record, service
+from bench.stage import PROJECT_DIR, Service, arguments, draw_scenes, keep_in_flight, record, service
 
 IN_FLIGHT = (1, 8, 64)
 DEMO_MODEL = PROJECT_DIR / "demo/model"
@@ -38,18 +37,22 @@ def main() -> None:
     images = given.images or (24 if given.quick else 64)
     tokens = given.tokens or (200 if given.geometry else 100)
     with tempfile.TemporaryDirectory() as scratch:
-        paths = draw_scenes(Path(scratch, "pictures"), images * 16)
+        counts = {in_flight: images * min(16, in_flight) for in_flight in IN_FLIGHT}
+        fresh = iter(draw_scenes(Path(scratch, "pictures"), images + IN_FLIGHT[-1] + sum(counts.values())))
         model = DEMO_MODEL
         if given.geometry:
             model = Path(scratch, "model")
             geometry.write(given.geometry, model)
-        legacy = one_by_one(model, paths[:images], tokens, "random" if given.geometry else "weights")
+        legacy = one_by_one(
+            model, list(itertools.islice(fresh, images)), tokens, "random" if given.geometry else "weights"
+        )
         print(f"transformers, one by one: {legacy['rate']:.2f} images/s, {legacy['tokens']:.0f} tokens each")
         figures = {"transformers_images_per_s": legacy["rate"], "transformers_tokens": legacy["tokens"]}
         with started(Path(scratch), given.geometry, given.engine_args) as ours:
-            asyncio.run(ask_all(ours.url, paths[: IN_FLIGHT[-1]], tokens, IN_FLIGHT[-1]))  # warm-up
-            for in_flight in IN_FLIGHT:
-                some = paths[: images * min(16, in_flight)]
+            warm_up = list(itertools.islice(fresh, IN_FLIGHT[-1]))
+            asyncio.run(ask_all(ours.url, warm_up, tokens, IN_FLIGHT[-1]))
+            for in_flight, count in counts.items():
+                some = list(itertools.islice(fresh, count))
                 rate, length = asyncio.run(ask_all(ours.url, some, tokens, in_flight))
                 figures |= {f"images_per_s_{in_flight}": rate, f"speedup_{in_flight}": rate / legacy["rate"]}
                 print(
@@ -95,22 +98,17 @@ def started(folder: Path, size: str, engine_args: str) -> Iterator[Service]:
 
 async def ask_all(url: str, paths: list[Path], tokens: int, in_flight: int) -> tuple[float, float]:
     """Images/s while `in_flight` are always under way, and the mean number of tokens."""
-    numbers = itertools.count()
-    lengths: list[int] = []
     timeout = ClientTimeout(total=LIMIT_S)
+    async with ClientSession(url, connector=TCPConnector(limit=0), timeout=timeout) as session:
 
-    async def one_after_the_other(session: ClientSession) -> None:
-        while (number := next(numbers)) < len(paths):
+        async def ask(number: int) -> int:
             body = {"image_path": str(paths[number]), "prompt": PROMPT, "do_sample": False}
             async with session.post("/caption", json=body | {"max_new_tokens": tokens}) as response:
                 answer: dict[str, Any] = await response.json()
             assert response.status == 200, answer
-            lengths.append(answer["completion_tokens"])
+            return int(answer["completion_tokens"])
 
-    async with ClientSession(url, connector=TCPConnector(limit=0), timeout=timeout) as session:
-        started_at = time.monotonic()
-        await asyncio.gather(*(one_after_the_other(session) for _ in range(in_flight)))
-        seconds = time.monotonic() - started_at
+        lengths, seconds = await keep_in_flight(ask, range(len(paths)), in_flight)
     return len(paths) / seconds, sum(lengths) / len(lengths)
 
 

@@ -8,7 +8,6 @@ time to first token added to a stream. Load generator, service and engine share 
 
 import asyncio
 import base64
-import itertools
 import sys
 import tempfile
 import time
@@ -32,6 +31,8 @@ from bench.stage import (
     cpu_s,
     draw_scenes,
     instant_engine,
+    keep_in_flight,
+    numbers_for,
     percentile,
     record,
     service,
@@ -85,11 +86,12 @@ async def measure(running: Service, engine_url: str, paths: list[Path], seconds:
             "openai": (lambda n: post(session, "/v1/chat/completions", chats[n % PICTURES]), 1, IN_FLIGHT),
         }
         for name, (ask, images, in_flight) in faces.items():
-            await flood(ask, seconds / 4, in_flight)  # warm-up
+            await keep_in_flight(ask, numbers_for(seconds / 4), in_flight)  # warm-up
             before = cpu_s(running.process)
-            count, took_s = await flood(ask, seconds, in_flight)
-            figures[f"{name}_rps"] = count * images / took_s
-            figures[f"{name}_cpu_ms"] = (cpu_s(running.process) - before) * 1000 / (count * images)
+            answers, took_s = await keep_in_flight(ask, numbers_for(seconds), in_flight)
+            count = len(answers) * images
+            figures[f"{name}_rps"] = count / took_s
+            figures[f"{name}_cpu_ms"] = (cpu_s(running.process) - before) * 1000 / count
             rate, cpu_ms = figures[f"{name}_rps"], figures[f"{name}_cpu_ms"]
             print(
                 f"{name:8} {rate:6.0f} images/s with {IN_FLIGHT} in flight, {cpu_ms:.2f} ms of CPU each",
@@ -129,22 +131,6 @@ async def measure(running: Service, engine_url: str, paths: list[Path], seconds:
 def chat(url: str, *, stream: bool) -> dict[str, object]:
     image = {"type": "image_url", "image_url": {"url": url}}
     return {"model": "joycaption", "messages": [{"role": "user", "content": [image]}], "stream": stream}
-
-
-async def flood(ask: Ask, seconds: float, in_flight: int) -> tuple[int, float]:
-    """As many as are answered while `in_flight` are always asked: their number, and the seconds it took."""
-    numbers = itertools.count()
-    started = time.monotonic()
-    done = 0
-
-    async def one_after_the_other() -> None:
-        nonlocal done
-        while time.monotonic() - started < seconds:
-            await ask(next(numbers))
-            done += 1
-
-    await asyncio.gather(*(one_after_the_other() for _ in range(in_flight)))
-    return done, time.monotonic() - started
 
 
 async def by_turns(first: Ask, second: Ask, seconds: float) -> tuple[list[float], list[float]]:

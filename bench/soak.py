@@ -11,7 +11,6 @@ With --engine-url it runs on an engine that is there already, whose captions are
 import asyncio
 import base64
 import contextlib
-import itertools
 import statistics
 import sys
 import tempfile
@@ -29,7 +28,9 @@ from bench.stage import (
     arguments,
     draw_scenes,
     instant_engine,
+    keep_in_flight,
     memory_mb,
+    numbers_for,
     percentile,
     record,
     service,
@@ -80,12 +81,22 @@ async def soak(
     """Keeps them in flight; gives the service's memory as it went, in MB."""
     memory: list[float] = []
     watching = asyncio.create_task(watch(ours.process, memory, tally))
-    deadline = time.monotonic() + minutes * 60
-    numbers = itertools.count()
     connector, timeout = TCPConnector(limit=0), ClientTimeout(total=600)
     async with ClientSession(ours.url, connector=connector, timeout=timeout) as session:
-        work_s = (work(session, numbers, paths, deadline, tally, compare=compare) for _ in range(in_flight))
-        await asyncio.gather(*work_s)
+
+        async def one(number: int) -> None:
+            prompt = f"Say {number}."
+            started = time.monotonic()
+            try:
+                caption = await ask(session, number, prompt, paths[number % len(paths)])
+            except (ClientError, TimeoutError, AnswerError) as error:
+                tally.lost.append(f"{type(error).__name__}: {error}")
+                return
+            tally.answered += 1
+            tally.seconds.append(time.monotonic() - started)
+            tally.wrong += caption != prompt if compare else not caption
+
+        await keep_in_flight(one, numbers_for(minutes * 60), in_flight)
     watching.cancel()
     return memory
 
@@ -106,30 +117,6 @@ def report(tally: Tally, memory: list[float], doubled: int | str, conditions: st
     print(f"p50 {percentile(tally.seconds, 0.5):.2f} s, p99 {percentile(tally.seconds, 0.99):.2f} s")
     first, last, growth = compared(memory)
     print(f"memory {first:.0f} MB after the warm-up, {last:.0f} MB at the end: {growth:.2f} times")
-
-
-async def work(
-    session: ClientSession,
-    numbers: "itertools.count[int]",
-    paths: list[Path],
-    deadline: float,
-    tally: Tally,
-    *,
-    compare: bool,
-) -> None:
-    """One request after the other."""
-    while time.monotonic() < deadline:
-        number = next(numbers)
-        prompt = f"Say {number}."
-        started = time.monotonic()
-        try:
-            caption = await ask(session, number, prompt, paths[number % len(paths)])
-        except (ClientError, TimeoutError, AnswerError) as error:
-            tally.lost.append(f"{type(error).__name__}: {error}")
-            continue
-        tally.answered += 1
-        tally.seconds.append(time.monotonic() - started)
-        tally.wrong += caption != prompt if compare else not caption
 
 
 class AnswerError(Exception):

@@ -6,6 +6,7 @@ Results go to the standard output for people, and with `--results FILE` into tha
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -13,10 +14,10 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import ClientError, ClientSession
 from PIL import Image, ImageChops, ImageFilter
@@ -27,6 +28,7 @@ POLL_S = 0.1
 LENS_BLUR = 1.5 / 4000  # of the width: no lens is sharp to the pixel
 GRAIN = 4  # standard deviation, of 255
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,30 @@ def memory_mb(process: int) -> float:
             rollup = Path(f"/proc/{one}/smaps_rollup").read_text()
             total_kb += int(re.findall(r"^Pss: +(\d+)", rollup, re.M)[0])
     return total_kb / 1024
+
+
+async def keep_in_flight(
+    ask: Callable[[int], Awaitable[Answer]], numbers: Iterable[int], in_flight: int
+) -> tuple[list[Answer], float]:
+    """Asks for each of the numbers while `in_flight` are always under way: the answers, as they came, and the
+    seconds it took.
+    """
+    waiting = iter(numbers)
+    answers: list[Answer] = []
+
+    async def one_after_the_other() -> None:
+        for number in waiting:
+            answers.append(await ask(number))
+
+    started = time.monotonic()
+    await asyncio.gather(*(one_after_the_other() for _ in range(in_flight)))
+    return answers, time.monotonic() - started
+
+
+def numbers_for(seconds: float) -> Iterator[int]:
+    """0, 1, 2 and so on until that time has passed."""
+    deadline = time.monotonic() + seconds
+    return itertools.takewhile(lambda _: time.monotonic() < deadline, itertools.count())
 
 
 def draw_scenes(folder: Path, count: int, side_px: int = 384, seed: int = 64) -> list[Path]:

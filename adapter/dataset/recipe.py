@@ -52,7 +52,7 @@ class Recipe:
     """How one text of an image is made.
 
     `style` names it among several of one image, empty when there is only one. `seed` None: sampling differs
-    from run to run.
+    from run to run. `exact_pixels` is how the captioner prepares images; here it only tells texts apart.
     """
 
     style: str
@@ -63,6 +63,7 @@ class Recipe:
     prefix: str = ""
     suffix: str = ""
     trigger: str = ""
+    exact_pixels: bool = False
 
     def prompt(self, relative: str) -> str:
         """The prompt of the image with that path."""
@@ -95,6 +96,7 @@ class Recipe:
             "prefix": self.prefix,
             "suffix": self.suffix,
             "trigger": self.trigger,
+            "exact_pixels": self.exact_pixels,
         }
         return json.dumps(values, sort_keys=True, ensure_ascii=False)
 

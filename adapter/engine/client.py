@@ -164,9 +164,11 @@ class EngineClient:
         url = self._base + path
         try:
             return await self._session.request(method, url, data=data, headers=headers)
-        except (aiohttp.ServerDisconnectedError, ConnectionResetError):
-            # A server may close an idle connection in the moment that a request goes out on it.
-            # Captioning has no side effect, so the request is simply sent again.
+        except aiohttp.ClientConnectorError:
+            raise  # there was no connection
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError):
+            # A server may close an idle connection in the moment that a request goes out on it, also in the
+            # middle of its body. Captioning has no side effect, so the request is simply sent again.
             return await self._session.request(method, url, data=data, headers=headers)
 
 

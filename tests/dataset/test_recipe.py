@@ -66,6 +66,7 @@ def test_details_tell_all_that_decides_about_a_text() -> None:
         replace(RECIPE, prefix="x"),
         replace(RECIPE, suffix="x"),
         replace(RECIPE, trigger="x"),
+        replace(RECIPE, exact_pixels=True),
     ):
         assert changed.details("a.png", "model") != plain
     assert RECIPE.details("a.png", "other") != plain

@@ -118,6 +118,34 @@ async def test_complete_on_a_connection_that_was_just_closed_is_sent_again(
     assert hang_ups == 2
 
 
+async def test_complete_on_a_connection_that_closes_while_the_body_goes_out_is_sent_again(
+    tmp_path: Path,
+) -> None:
+    """The image is large: the end of an idle connection may come in its middle."""
+    connections = 0
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            if connections == 1 and b"Content-Length: 2\r\n" not in head:
+                break
+            await reader.readexactly(int(head.partition(b"Content-Length: ")[2].split()[0]))
+            answer = json.dumps(completion("second try")).encode()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+        writer.transport.abort()
+
+    server = await asyncio.start_unix_server(converse, tmp_path / "engine.sock")
+    client = EngineClient(f"unix:{tmp_path}/engine.sock", timeout_s=10.0)
+    await client.complete(b"{}")
+    answer = await client.complete(encode({"image": "x" * 700_000}))
+    assert answer.choices[0].message.content == "second try"
+    assert connections == 2
+    await client.close()
+    server.close()
+    await server.wait_closed()
+
+
 async def test_complete_when_the_engine_is_too_slow_times_out(fake: tuple[FakeEngine, EngineClient]) -> None:
     """After the client's timeout, and the engine hears of it."""
 

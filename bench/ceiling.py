@@ -8,6 +8,7 @@ have it in its prefix cache. Where there are eight cores or more, the engine has
 that drives it the other.
 """
 
+import argparse
 import asyncio
 import contextlib
 import itertools
@@ -41,10 +42,21 @@ SPARE_CORES = 8
 PROMPT = "Write a long detailed description for this image."
 
 
-def main() -> None:
-    given = arguments(
-        __doc__, geometry="small", images=0, tokens=0, in_flight=64, engine_args="", only_bare=0
+def options() -> argparse.Namespace:
+    return arguments(
+        __doc__,
+        section="ceiling",
+        geometry="small",
+        images=0,
+        tokens=0,
+        in_flight=64,
+        engine_args="",
+        only_bare=0,
     )
+
+
+def main() -> None:
+    given = options()
     images = given.images or (256 if given.quick else 1024)
     tokens = given.tokens or (32 if given.quick else 200)
     with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +68,7 @@ def main() -> None:
                 figures = {"bare_images_per_s": rate, "in_flight": given.in_flight, "tokens": tokens}
             else:
                 figures = measure(engine_url, pictures, tokens, given.in_flight)
-    record(given.results, "ceiling", figures)
+    record(given.results, given.section, figures)
 
 
 def fresh(folder: Path, count: int) -> Iterator[list[Path]]:

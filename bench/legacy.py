@@ -6,11 +6,11 @@ demonstration model; with --geometry the model has a size of geometry.py, no wei
 --tokens tokens.
 """
 
+import argparse
 import asyncio
 import contextlib
 import itertools
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -25,15 +25,28 @@ from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
 from bench import geometry
 from bench.ceiling import PROMPT, engine
-from bench.stage import PROJECT_DIR, Service, arguments, draw_scenes, keep_in_flight, record, service
+from bench.stage import (
+    PROJECT_DIR,
+    Service,
+    arguments,
+    draw_scenes,
+    engine_python,
+    keep_in_flight,
+    record,
+    service,
+)
 
 IN_FLIGHT = (1, 8, 64)
 DEMO_MODEL = PROJECT_DIR / "demo/model"
 LIMIT_S = 3600
 
 
+def options() -> argparse.Namespace:
+    return arguments(__doc__, section="legacy", geometry="", tokens=0, images=0, engine_args="")
+
+
 def main() -> None:
-    given = arguments(__doc__, geometry="", tokens=0, images=0, engine_args="")
+    given = options()
     images = given.images or (24 if given.quick else 64)
     tokens = given.tokens or (200 if given.geometry else 100)
     with tempfile.TemporaryDirectory() as scratch:
@@ -60,16 +73,19 @@ def main() -> None:
                     f"{rate / legacy['rate']:.1f} times as fast",
                     flush=True,
                 )
-    record(given.results, "legacy", figures)
+    record(given.results, given.section, figures)
 
 
 def one_by_one(model: Path, paths: list[Path], tokens: int, weights: str) -> dict[str, float]:
     """What one_by_one.py prints."""
-    script = str(PROJECT_DIR / "launch_vllm.sh")
-    subprocess.run(["bash", script, "--install-only"], check=True, stdout=sys.stderr)
-    printed = subprocess.run(["bash", script, "--print-command"], capture_output=True, text=True, check=True)
-    python = shlex.split(printed.stdout)[0]
-    command = [python, str(PROJECT_DIR / "bench/one_by_one.py"), str(model), str(tokens), weights, PROMPT]
+    command = [
+        engine_python(),
+        str(PROJECT_DIR / "bench/one_by_one.py"),
+        str(model),
+        str(tokens),
+        weights,
+        PROMPT,
+    ]
     ended = subprocess.run(
         [*command, *map(str, paths)], stdout=subprocess.PIPE, check=True, timeout=LIMIT_S, env=quiet()
     )
@@ -83,10 +99,10 @@ def quiet() -> dict[str, str]:
 
 @contextlib.contextmanager
 def started(folder: Path, size: str, engine_args: str) -> Iterator[Service]:
-    """The service as start_service.sh starts it, or on an engine without weights."""
+    """The service on the demonstration model, or on an engine without weights."""
     folders = {"CAPTION_RUN_DIR": str(folder / "service"), "CAPTION_LOG_DIR": str(folder / "log")}
     if not size:
-        with service(**folders) as ours:
+        with service(CAPTION_MODEL=str(DEMO_MODEL), **folders) as ours:
             yield ours
         return
     with (

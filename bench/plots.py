@@ -17,14 +17,17 @@ SIZE_INCHES = (7.0, 3.2)
 def main() -> None:
     path = Path(sys.argv[1])
     results = json.loads(path.read_text())
-    plots = {"prepare": prepare, "ceiling": ceiling, "legacy": legacy, "scale": scale}
-    for name, draw in plots.items():
-        if name in results:
-            figure, axes = pyplot.subplots(figsize=SIZE_INCHES, layout="constrained")
-            draw(axes, results[name])
-            axes.spines[["top", "right"]].set_visible(False)
-            figure.savefig(path.with_name(f"{path.stem}-{name}.png"), dpi=110)
-            pyplot.close(figure)
+    plots = {"prepare": prepare, "ceiling": ceiling, "legacy": legacy, "scale": scale, "sweep": sweep}
+    sections = {name: results[name] for name in results if name.partition("_")[0] in plots}
+    for swept in ("in_flight", "batched_tokens"):
+        if found := {name: results[name] for name in results if name.startswith(f"{swept}_")}:
+            sections[f"sweep_{swept}"] = found
+    for name, figures in sections.items():
+        figure, axes = pyplot.subplots(figsize=SIZE_INCHES, layout="constrained")
+        plots[name.partition("_")[0]](axes, figures)
+        axes.spines[["top", "right"]].set_visible(False)
+        figure.savefig(path.with_name(f"{path.stem}-{name.replace('_', '-')}.png"), dpi=110)
+        pyplot.close(figure)
 
 
 def prepare(axes: Any, figures: dict[str, Any]) -> None:
@@ -55,7 +58,7 @@ def legacy(axes: Any, figures: dict[str, Any]) -> None:
     rates |= {f"ours, {n}\nin flight": figures[f"images_per_s_{n}"] for n in (1, 8, 64)}
     bars = axes.bar(list(rates), list(rates.values()), color=[THEIRS, OURS, OURS, OURS])
     axes.bar_label(bars, fmt="%.1f")
-    axes.set(ylabel="images/s", title="The same checkpoint, pictures and prompt")
+    axes.set(ylabel="images/s", title="The same checkpoint and prompt")
 
 
 def scale(axes: Any, figures: dict[str, Any]) -> None:
@@ -63,6 +66,15 @@ def scale(axes: Any, figures: dict[str, Any]) -> None:
     bars = axes.bar(names, [figures[f"peak_mb_{name}"] for name in names], color=OURS)
     axes.bar_label(bars, fmt="%.0f")
     axes.set(xlabel="images in the dataset", ylabel="MB", title="Peak memory of a dataset run")
+
+
+def sweep(axes: Any, figures: dict[str, Any]) -> None:
+    swept = next(iter(figures)).rpartition("_")[0]
+    values = sorted(int(name.rpartition("_")[2]) for name in figures)
+    rates = [figures[f"{swept}_{value}"]["bare_images_per_s"] for value in values]
+    bars = axes.bar([str(value) for value in values], rates, color=OURS)
+    axes.bar_label(bars, fmt="%.1f")
+    axes.set(xlabel=swept.replace("_", " "), ylabel="images/s", title="The engine's own rate")
 
 
 if __name__ == "__main__":

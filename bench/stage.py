@@ -11,6 +11,7 @@ import json
 import os
 import random
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -79,6 +80,14 @@ def running(command: list[str], **environment: str) -> Iterator["subprocess.Pope
     finally:
         process.terminate()
         process.wait()
+
+
+def engine_python() -> str:
+    """The Python that runs vLLM, installed if it isn't."""
+    script = str(PROJECT_DIR / "launch_vllm.sh")
+    subprocess.run(["bash", script, "--install-only"], check=True, stdout=sys.stderr)
+    printed = subprocess.run(["bash", script, "--print-command"], capture_output=True, text=True, check=True)
+    return shlex.split(printed.stdout)[0]
 
 
 @contextlib.contextmanager

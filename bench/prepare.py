@@ -27,6 +27,7 @@ MEGAPIXELS = (0.3, 1.0, 4.0, 12.0, 24.0)
 FORMATS = {"JPEG": {"quality": 90}, "PNG": {"compress_level": 6}, "WEBP": {"quality": 85, "method": 2}}
 LIMITS = ImageLimits(2**30, 10**9)
 SIZE = (SIDE_PX, SIDE_PX)
+TURNS = 9  # at least
 LANCZOS = Image.Resampling.LANCZOS
 
 
@@ -41,14 +42,17 @@ def main() -> None:
         for kind, options in FORMATS.items():
             data = encoded(picture, kind, **options)
             case = f"{kind.lower()}_{megapixels:g}mp"
-            ours_s, legacy_s, floor_s = by_turns((ours, legacy, floor), data, seconds)
+            turns = by_turns((floor, ours, legacy), data, seconds)
+            ours_s = statistics.median(ours_s for _, ours_s, _ in turns)
+            to_floor = statistics.median(floor_s / ours_s for floor_s, ours_s, _ in turns)
+            speedup = statistics.median(legacy_s / ours_s for _, ours_s, legacy_s in turns)
             figures["rate"][case] = 1 / ours_s
             figures["cpu_ms"][case] = ours_s * 1000  # one thread, so that wall and CPU are the same
-            figures["rate_to_floor"][case] = floor_s / ours_s
-            figures["speedup_vs_legacy"][case] = legacy_s / ours_s
+            figures["rate_to_floor"][case] = to_floor
+            figures["speedup_vs_legacy"][case] = speedup
             print(
                 f"{case:12} {1 / ours_s:7.1f} images/s, {ours_s * 1000:6.1f} ms; "
-                f"{floor_s / ours_s:.2f} of the floor's rate, {legacy_s / ours_s:.1f} times the legacy rate",
+                f"{to_floor:.2f} of the floor's rate, {speedup:.1f} times the legacy rate",
                 flush=True,
             )
             if kind == "JPEG" and megapixels * 1e6 > EXACT_PIXELS:
@@ -82,17 +86,22 @@ def floor(data: bytes) -> None:
         image.resize(SIZE, LANCZOS)
 
 
-def by_turns(cases: tuple[Callable[[bytes], None], ...], data: bytes, seconds: float) -> list[float]:
-    """Median CPU seconds of each, called one after the other, for `seconds` each at least."""
-    taken: list[list[float]] = [[] for _ in cases]
+def by_turns(cases: tuple[Callable[[bytes], None], ...], data: bytes, seconds: float) -> list[list[float]]:
+    """CPU seconds of each in every turn, for `seconds` of the first at least. The machine's pace changes, so
+    that only what was measured in one turn is to be compared.
+    """
     for case in cases:
         case(data)  # warm-up
-    while sum(taken[0]) < seconds or len(taken[0]) < 5:
-        for case, times in zip(cases, taken, strict=True):
-            started = time.process_time()
-            case(data)
-            times.append(time.process_time() - started)
-    return [statistics.median(times) for times in taken]
+    turns: list[list[float]] = []
+    while sum(turn[0] for turn in turns) < seconds or len(turns) < TURNS:
+        turns.append([cpu_s_of(case, data) for case in cases])
+    return turns
+
+
+def cpu_s_of(case: Callable[[bytes], None], data: bytes) -> float:
+    started = time.process_time()
+    case(data)
+    return time.process_time() - started
 
 
 def difference(data: bytes) -> tuple[float, int]:

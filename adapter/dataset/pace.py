@@ -2,20 +2,20 @@
 
 import asyncio
 
-FLOOR = 8
-FIRST = 64  # before the engine has been asked
+LEAST = 64  # what adapts begins with it: it fills small engines, and costs 40 MB of prepared images at most
+ALWAYS_WAITING = 8
 # More than this share of what runs needn't wait: it would only fill the memory.
 MOST_WAITING = 0.5
 GROWTH, DECLINE = 1.5, 0.9
 
 
 class Pace:
-    """A limit that follows what the engine reports, between a floor and `cap`; or is `fixed`."""
+    """A limit that follows what the engine reports, between LEAST and `cap`; or is `fixed`."""
 
     def __init__(self, cap: int, fixed: int | None = None) -> None:
         self._cap = cap
         self._adapts = fixed is None
-        self.limit = min(FIRST, cap) if fixed is None else fixed
+        self.limit = min(LEAST, cap) if fixed is None else fixed
         self.under_way = 0
         self._changed = asyncio.Event()
 
@@ -30,8 +30,8 @@ class Pace:
         if waiting == 0 and self.under_way >= self.limit:
             self.limit = min(self._cap, max(self.limit + 1, int(self.limit * GROWTH)))
             self._changed.set()
-        elif waiting > max(FLOOR, running * MOST_WAITING):
-            self.limit = max(min(FLOOR, self._cap), int(self.limit * DECLINE))
+        elif waiting > max(ALWAYS_WAITING, running * MOST_WAITING):
+            self.limit = max(min(LEAST, self._cap), int(self.limit * DECLINE))
 
     async def wait_for_room(self) -> None:
         while not self.has_room:

@@ -68,9 +68,9 @@ class RunningService:
         text: str = body["caption"]
         return text
 
-    def wait_for_log(self, text: str, limit_s: float = START_LIMIT_S) -> None:
+    def wait_for_log(self, text: str, limit_s: float = START_LIMIT_S, *, times: int = 1) -> None:
         deadline = time.monotonic() + limit_s
-        while text not in self.log.read_text():
+        while self.log.read_text().count(text) < times:
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(POLL_S)

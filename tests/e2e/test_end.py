@@ -72,25 +72,23 @@ def running_requests(service: RunningService) -> int:
     return int(float(found.group(1))) if found else 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_an_engine_that_ends_or_hangs_is_started_again_and_no_request_is_lost(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+def test_an_engine_that_ends_or_hangs_is_started_again_and_no_request_is_lost(tmp_path: Path) -> None:
     """Those under way are sent again, a new one waits; while it is away the service says so."""
     service = start(tmp_path, CAPTION_ENGINE_SILENCE_S="5", CAPTION_ENGINE_WAIT_S="300")
     try:
         service.wait_until_ready()
         images = [FOLDER / name for name in SAMPLES]
         before = [service.caption(image) for image in images]
-        under_way = ask_all(service)
-        service.kill_engine(number)
-        service.wait_for_log("starts again")
-        assert service.get("/health")["model_loaded"] is False
-        assert service.get("/progress")["status"] != "error"
-        assert service.caption(images[0]) == before[0]
-        answers = [asked.result() for asked in under_way]
-        assert [(status, body.get("caption")) for status, body in answers] == [(200, c) for c in before]
-        assert service.get("/health")["model_loaded"] is True
+        for restarts, number in enumerate((signal.SIGKILL, signal.SIGSTOP), 1):
+            under_way = ask_all(service)
+            service.kill_engine(number)
+            service.wait_for_log("starts again", times=restarts)
+            assert service.get("/health")["model_loaded"] is False
+            assert service.get("/progress")["status"] != "error"
+            assert service.caption(images[0]) == before[0]
+            answers = [asked.result() for asked in under_way]
+            assert [(status, body.get("caption")) for status, body in answers] == [(200, c) for c in before]
+            assert service.get("/health")["model_loaded"] is True
         assert "starts; CAPTION_ENGINE_URL" in (tmp_path / "log/engine.log").read_text()
 
         # And if the service itself is killed while requests are under way, nothing of it stays.

@@ -1,6 +1,5 @@
-# Sourced by run_all.sh and gpu.sh in the project's folder: the benchmarks' Python, and the machine's name.
+# Sourced by run_all.sh and gpu.sh after scripts/environment.sh: the benchmarks' Python, and the machine's name.
 # CAPTION_BENCH_PYTHON names a Python that has all they need; CAPTION_BENCH_MACHINE the machine.
-source scripts/environment.sh
 
 install_bench() { pip_install "$1" --quiet -r requirements-adapter.txt -r bench/requirements.txt; }
 
@@ -9,5 +8,4 @@ if [[ -z $python ]]; then
   ensure_environment "$PROJECT_DIR/.venv-bench" bench requirements-adapter.txt bench/requirements.txt
   python=$PROJECT_DIR/.venv-bench/bin/python
 fi
-./launch_vllm.sh --install-only
 machine=${CAPTION_BENCH_MACHINE:-$("$python" bench/machine.py --name)}

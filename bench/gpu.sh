@@ -4,9 +4,10 @@
 # writes <machine>-gpu.json and its plots there, by default into bench/results.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+source scripts/environment.sh
+[[ -n $(./launch_vllm.sh --list-gpus) ]] || die "bench/gpu.sh needs an NVIDIA GPU"
 source bench/environment.sh
 
-[[ -n $(./launch_vllm.sh --list-gpus) ]] || die "bench/gpu.sh needs an NVIDIA GPU"
 images=${CAPTION_BENCH_IMAGES:-1024}
 results=${1:-bench/results}/$machine-gpu.json
 rm -f -- "$results"

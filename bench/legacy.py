@@ -37,7 +37,6 @@ from bench.stage import (
 )
 
 IN_FLIGHT = (1, 8, 64)
-DEMO_MODEL = PROJECT_DIR / "demo/model"
 LIMIT_S = 3600
 
 
@@ -52,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         counts = {in_flight: images * min(16, in_flight) for in_flight in IN_FLIGHT}
         fresh = iter(draw_scenes(Path(scratch, "pictures"), images + IN_FLIGHT[-1] + sum(counts.values())))
-        model = DEMO_MODEL
+        model = geometry.DEMO_MODEL
         if given.geometry:
             model = Path(scratch, "model")
             geometry.write(given.geometry, model)
@@ -102,7 +101,7 @@ def started(folder: Path, size: str, engine_args: str) -> Iterator[Service]:
     """The service on the demonstration model, or on an engine without weights."""
     folders = {"CAPTION_RUN_DIR": str(folder / "service"), "CAPTION_LOG_DIR": str(folder / "log")}
     if not size:
-        with service(CAPTION_MODEL=str(DEMO_MODEL), **folders) as ours:
+        with service(CAPTION_MODEL=str(geometry.DEMO_MODEL), **folders) as ours:
             yield ours
         return
     with (

@@ -21,7 +21,7 @@ from PIL import Image, ImageChops
 
 from adapter.images import DRAFT_SIDE_PX, EXACT_PIXELS, SIDE_PX, prepare, to_data_url
 from adapter.sources import ImageLimits
-from bench.stage import arguments, photograph, record
+from bench.stage import arguments, encoded, photograph, record
 
 MEGAPIXELS = (0.3, 1.0, 4.0, 12.0, 24.0)
 FORMATS = {"JPEG": {"quality": 90}, "PNG": {"compress_level": 6}, "WEBP": {"quality": 85, "method": 2}}
@@ -110,12 +110,6 @@ def difference(data: bytes) -> tuple[float, int]:
     channels = ImageChops.difference(default, prepare(data, LIMITS)).split()
     values = [value for channel in channels for value in channel.tobytes()]
     return statistics.mean(values), max(values)
-
-
-def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 if __name__ == "__main__":

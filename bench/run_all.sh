@@ -3,6 +3,7 @@
 # PNG files beside it; CAPTION_BENCH_MACHINE names the machine, by default after its processor and cores.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+source scripts/environment.sh
 source bench/environment.sh
 
 results=bench/results/$machine.json

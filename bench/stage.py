@@ -6,6 +6,7 @@ Results go to the standard output for people, and with `--results FILE` into tha
 import argparse
 import asyncio
 import contextlib
+import io
 import itertools
 import json
 import os
@@ -220,6 +221,13 @@ def photograph(width: int, height: int, seed: int = 1) -> Image.Image:
         picture.paste(Image.blend(part, Image.new("RGB", part.size, colour), 0.5), box)
     picture = picture.filter(ImageFilter.GaussianBlur(width * LENS_BLUR))
     return ImageChops.add(picture, Image.effect_noise((width, height), GRAIN).convert("RGB"), 1, -128)
+
+
+def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    """The file that Pillow makes of it."""
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -10,7 +10,8 @@ import pillow_heif
 import pillow_jxl  # noqa: F401 - registers itself
 from PIL import Image, TiffImagePlugin
 
-from tests.pictures import encoded, gradient
+from bench.stage import encoded
+from tests.pictures import gradient
 
 pillow_heif.register_heif_opener()
 

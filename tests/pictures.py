@@ -1,7 +1,4 @@
-"""Pictures for tests, and their files."""
-
-import io
-from typing import Any
+"""Pictures for tests."""
 
 from PIL import Image
 
@@ -10,9 +7,3 @@ def gradient(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
     """A picture in which every place differs."""
     parts = [Image.linear_gradient("L"), Image.radial_gradient("L"), Image.linear_gradient("L").rotate(90)]
     return Image.merge("RGB", parts).resize(size).convert(mode)
-
-
-def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()

@@ -17,8 +17,8 @@ from adapter.errors import (
 )
 from adapter.images import decode, prepare, probe_image, to_data_url
 from adapter.sources import ImageLimits
-from bench.stage import photograph
-from tests.pictures import encoded, gradient
+from bench.stage import encoded, photograph
+from tests.pictures import gradient
 
 LIMITS = ImageLimits(max_bytes=10**7, max_pixels=2_000_000)
 LANCZOS = Image.Resampling.LANCZOS

@@ -2,7 +2,8 @@
 
 import asyncio
 
-LEAST = 64  # what adapts begins with it: it fills small engines, and costs 40 MB of prepared images at most
+# What adapts begins with it: with 32, short runs lost a tenth of the engine's rate (bench/README.md).
+LEAST = 64
 ALWAYS_WAITING = 8
 # More than this share of what runs needn't wait: it would only fill the memory.
 MOST_WAITING = 0.5

@@ -86,11 +86,10 @@ class Decoders:
         await asyncio.gather(*self._working, return_exceptions=True)
 
     async def _ask(self, question: str, parcel: Parcel) -> bytes:
-        try:
+        with contextlib.ExitStack() as unasked:
+            unasked.enter_context(parcel)
             worker = await self._idle.get()
-        except BaseException:
-            parcel.close()
-            raise
+            unasked.pop_all()
         # Who asks may lose interest; the worker is at it all the same, and takes nothing else meanwhile.
         working = asyncio.create_task(self._work(worker, f":{question}".encode(), parcel))
         self._working.add(working)
@@ -138,18 +137,15 @@ class _Worker:
 
     @classmethod
     async def start(cls, limits: DecodingLimits) -> "_Worker":
-        results = Parcel.of(b"")
-        try:
+        with contextlib.ExitStack() as unused:
+            results = unused.enter_context(Parcel.of(b""))
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        except OSError:
-            results.close()
-            raise
-        arguments = (
-            *(theirs.fileno(), results.descriptor),
-            *(limits.max_pixels, limits.memory_bytes, limits.time_s, int(limits.exact)),
-        )
-        with theirs:
-            try:
+            unused.enter_context(ours)
+            arguments = (
+                *(theirs.fileno(), results.descriptor),
+                *(limits.max_pixels, limits.memory_bytes, limits.time_s, int(limits.exact)),
+            )
+            with theirs:
                 process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-c", PROGRAM, str(PROJECT_DIR), *map(str, arguments)),
                     stdin=asyncio.subprocess.DEVNULL,
@@ -157,10 +153,7 @@ class _Worker:
                     pass_fds=(theirs.fileno(), results.descriptor),
                     env=worker_environment(),
                 )
-            except BaseException:
-                ours.close()
-                results.close()
-                raise
+            unused.pop_all()
         ours.setblocking(False)
         return cls(process, ours, results)
 

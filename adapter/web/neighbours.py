@@ -4,7 +4,6 @@ A web page can make its visitor's browser send requests to this machine. Such re
 Origin; and a page that pretends to be us, by a name that its owner lets point here, shows in the Host.
 """
 
-import functools
 import ipaddress
 import socket
 from collections.abc import Collection
@@ -17,7 +16,6 @@ from adapter.errors import ForeignRequestError
 from adapter.web.auth import has_key
 
 ANY_ORIGIN = "*"
-HOSTS_REMEMBERED = 64  # a client's is the same in each of its requests
 PREFLIGHT_METHODS = "GET, POST"
 ALLOWED_ORIGIN_HEADERS = web.RequestKey[dict[str, str]]("allowed_origin_headers")
 PREFLIGHT_HEADERS = "Authorization, Content-Type"
@@ -31,10 +29,9 @@ def refuse_foreign(host: str, allowed_origins: Collection[str], key: str | None)
     """
     names = {"localhost", host.lower(), socket.gethostname().lower()}
     names |= {urlsplit(origin).hostname or "" for origin in allowed_origins}
-    known_names = frozenset(names)
 
     def is_ours(request: web.Request) -> bool:
-        return _is_known_host(request.host, known_names) or (key is not None and has_key(request, key))
+        return _is_known_host(request.host, names) or (key is not None and has_key(request, key))
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -61,8 +58,7 @@ async def add_origin_headers(request: web.Request, response: web.StreamResponse)
     response.headers.update(request.get(ALLOWED_ORIGIN_HEADERS, {}))
 
 
-@functools.lru_cache(HOSTS_REMEMBERED)
-def _is_known_host(host: str, names: frozenset[str]) -> bool:
+def _is_known_host(host: str, names: Collection[str]) -> bool:
     """Whether the Host is an address, which nobody can let point elsewhere, or one of our names."""
     try:
         name = urlsplit(f"//{host}").hostname or ""

@@ -11,7 +11,7 @@ def fill(pace: Pace) -> None:
 
 
 def test_it_grows_while_nothing_waits_and_shrinks_when_much_does() -> None:
-    """Between the least and the cap: while the first images are read by the engine, the others wait."""
+    """Between the least and the cap."""
     pace = Pace(cap=200)
     assert pace.limit == LEAST
     for _ in range(20):

@@ -15,7 +15,7 @@ from adapter.decoding.pool import Decoders, DecodingLimits
 from adapter.errors import ImageDamagedError, ImageTooLargeError, NotAnImageError, OutOfResourcesError
 from adapter.images import prepare, to_data_url
 from adapter.sources import ImageLimits
-from tests.pictures import encoded
+from bench.stage import encoded
 from tests.processes import descendants
 from tests.waiting import until
 

@@ -1,193 +1,242 @@
-"""What can go wrong, as one tree. Raised anywhere, rendered once by each face.
+"""Everything that can go wrong, as one tree. An error is raised anywhere and rendered once, by each face.
 
-CaptionError                    everything below; `status` is HTTP's, `retryable` says whether to try again
-    SettingsError               the service can't start like this                        500
-    InvalidRequestError         the request itself is wrong; `field` names what          400
-        UnknownStyleError       no style or caption type of that name                    400
-    InvalidApiKeyError          a key is wanted, and none or another was sent            401
-    ModelNotFoundError          /v1 knows no model of that name                          404
-    ForeignRequestError         it comes from a web page that is not ours                403
-    FileNotAllowedError         the path lies outside what may be read                   403
-    FileMissingError            there is no such file                                    404
-    SlowClientError             the body didn't come in time                             408
-    RequestTooLargeError        the body is larger than the limit                        413
-    ContentTypeError            the body is of another kind than is wanted               415
-    ImageError                  the file can't become pixels                             422
-        NotAnImageError         none of the formats that are read                        422
-        ImageDamagedError       it begins like an image and can't be decoded             422
-        ImageTooLargeError      more bytes or pixels than the limit                      422
-    OutOfResourcesError         the machine is short of something at the moment          503, retry
-    EngineError                 the engine answered, but not with a caption              502
-        EngineRefusedError      it found the request itself wrong                        502
-        EngineUnavailableError  there is no engine to ask at the moment                  503, retry
-            EngineNotReadyError it is installing, loading or failing its self-check      503, retry
-            EngineBusyError     too much waits already                                   503, retry
-            StoppingError       the service is on its way down                           503, retry
-        EngineTimeoutError      it took longer than allowed                              504
+Each line gives the HTTP status, whose fault it is and whether asking again helps (see `policy`), and what the
+class stands for. A class takes from its parent what it doesn't state itself.
 
-A message is one line that is safe to show to a client: it says what to do, holds no path that the
+CaptionError                            500  machine  never
+    InternalError                       500  machine  never    a bug of ours; the log has the details
+    SettingsError                       500  request  never    the program can't start with these settings
+    InvalidRequestError                 400  request  never    the request itself is wrong
+        WrongFieldError                 400  request  never    one of its fields has a wrong value
+        UnknownStyleError               400  request  never    no style or caption type has that name
+        SidecarTakenError               400  request  never    another image has this text file already
+        RemoteImageError                400  image    never    the image at a URL can't be fetched
+    UnroutedRequestError                404  request  never    no endpoint takes this path and method
+    InvalidApiKeyError                  401  request  never    a key is wanted, and none or another was sent
+    ModelNotFoundError                  404  request  never    /v1 has no model of that name
+    ForeignRequestError                 403  request  never    a web page that isn't ours sent the request
+    FileNotAllowedError                 403  image    never    the path lies outside the allowed folders
+    FileMissingError                    404  image    never    there is no such file
+    SlowClientError                     408  request  never    the body didn't come in time
+    RequestTooLargeError                413  request  never    the body is larger than the limit
+    ContentTypeError                    415  request  never    the body doesn't claim to be JSON
+    ImageError                          422  image    never    the file can't become pixels
+        NotAnImageError                 422  image    never    it has none of the formats that are read
+        ImageDamagedError               422  image    never    it begins like an image and can't be decoded
+        ImageTooLargeError              422  image    never    it has more bytes or pixels than the limit
+    OutOfResourcesError                 503  machine  later    the machine is short of something
+    WriteError                          500  machine  never    a text can't be read or written
+    NothingWritableError                500  machine  never    the disk takes no more texts
+    LedgerError                         500  machine  never    the ledger can't be read or written
+        LedgerUnavailableError          500  machine  never    the ledger can't be opened
+    EngineError                         502  engine   now      the engine answered, but not with a caption
+        EngineRefusedError              502  engine   never    it found the request itself wrong
+        EmptyCaptionError               502  engine   now      the model wrote nothing
+        EngineTimeoutError              504  engine   never    it took longer than allowed
+        EngineGoneError                 502  engine   never    a run's patience with its engine has ended
+        EngineUnavailableError          503  engine   later    there is no engine to ask at the moment
+            EngineNotReadyError         503  engine   later    it is installing, loading or being checked
+            EngineBusyError             503  engine   later    too much waits already
+            StoppingError               503  engine   later    the service is shutting down
+            SelfCheckError              503  engine   later    it runs, and its answers can't be trusted
+
+A message is one line that is safe to show to a client: it says what to do, and holds no path that the
 client didn't send and no text of a library. Details for the log go into the exception's cause.
 """
 
+import contextlib
 import errno
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from adapter.policy import EXIT_CODE_OF, ExitCode, Fault, Retry
 
 
 class CaptionError(Exception):
-    """Anything this project reports. `str(error)` is the public message.
+    """Anything that this project reports. `str(error)` is the public message.
 
-    `field` is the field of the request at fault, None when it is the whole or isn't known here.
+    `field` names the part of the request that is at fault; None stands for the whole, or for unknown. `code`
+    is the class's name for programs: `ImageTooLargeError` has `image_too_large`.
     """
 
     status = 500
-    retryable = False
-    retry_after_s = 5
+    fault: ClassVar = Fault.MACHINE
+    retry: ClassVar = Retry.NEVER
+    retry_after_s: ClassVar = 5
+    code: ClassVar = "caption"
+    exit_code: ClassVar = ExitCode.SOME_FAILED
+
+    def __init_subclass__(cls, **stated: Any) -> None:
+        """Takes what the class states in its first line; code and exit code follow from that."""
+        super().__init_subclass__()
+        for name, value in stated.items():
+            if not hasattr(CaptionError, name):
+                raise TypeError(f"{cls.__name__} states {name}, which no error has")
+            setattr(cls, name, value)
+        if "code" not in stated:
+            cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Error")).lower()
+        if "exit_code" not in stated:
+            cls.exit_code = EXIT_CODE_OF[cls.fault]
 
     def __init__(self, message: str, field: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(message, field)
+        self._message = message
         self.field = field
 
     @property
-    def code(self) -> str:
-        """The class's name for programs: `ImageTooLargeError` gives `image_too_large`."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__.removesuffix("Error")).lower()
+    def message(self) -> str:
+        return self._message
+
+    def __str__(self) -> str:
+        return self.message
 
 
-class SettingsError(CaptionError):
-    """A setting, a flag or styles.json is wrong."""
+class InternalError(CaptionError, code="internal_error"):
+    def __init__(self) -> None:
+        super().__init__("Internal error; the service's log has the details")
 
 
-class InvalidRequestError(CaptionError):
-    """A request that no retry mends."""
-
-    status = 400
+class SettingsError(CaptionError, fault=Fault.REQUEST): ...
 
 
-class UnknownStyleError(InvalidRequestError):
-    """A style that neither the styles nor the caption types know."""
+class InvalidRequestError(CaptionError, status=400, fault=Fault.REQUEST): ...
 
 
-class InvalidApiKeyError(CaptionError):
-    """A key is wanted, and none or another was sent."""
+class WrongFieldError(InvalidRequestError, code="invalid_request"):
+    """The message is the field's name and the problem.
 
-    status = 401
+    Where the error is raised, the field has the project's own name; `fields_named` gives it the name that the
+    face's users know.
+    """
 
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(problem, field)
 
-class ModelNotFoundError(CaptionError):
-    """No model of that name is served."""
-
-    status = 404
-
-
-class ForeignRequestError(CaptionError):
-    """A browser sent it for a page that has no business here."""
-
-    status = 403
+    @property
+    def message(self) -> str:
+        return f"{self.field} {self._message}"
 
 
-class FileNotAllowedError(CaptionError):
-    """A path outside the allowed roots; says the same whether or not it exists."""
-
-    status = 403
-
-
-class FileMissingError(CaptionError):
-    """No file under that path."""
-
-    status = 404
+@contextlib.contextmanager
+def fields_named(names: Mapping[str, str]) -> Iterator[None]:
+    """Renames the field of any InvalidRequestError that is raised in the context, where `names` has it."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        error.field = names.get(error.field or "", error.field)
+        raise
 
 
-class SlowClientError(CaptionError):
-    """A body that doesn't come."""
-
-    status = 408
+class UnknownStyleError(InvalidRequestError): ...
 
 
-class RequestTooLargeError(CaptionError):
-    """A body beyond the limit."""
-
-    status = 413
+class SidecarTakenError(InvalidRequestError): ...
 
 
-class ContentTypeError(CaptionError):
-    """A body that doesn't say that it is JSON."""
-
-    status = 415
+class RemoteImageError(InvalidRequestError, fault=Fault.IMAGE): ...
 
 
-class ImageError(CaptionError):
-    """A file that can't become pixels."""
-
-    status = 422
+class UnroutedRequestError(CaptionError, status=404, fault=Fault.REQUEST): ...
 
 
-class NotAnImageError(ImageError):
-    """None of the formats that are read."""
+class InvalidApiKeyError(CaptionError, status=401, fault=Fault.REQUEST): ...
 
 
-class ImageDamagedError(ImageError):
-    """Begins like an image and can't be decoded."""
+class ModelNotFoundError(CaptionError, status=404, fault=Fault.REQUEST): ...
 
 
-class ImageTooLargeError(ImageError):
-    """More bytes or pixels than the limit."""
+class ForeignRequestError(CaptionError, status=403, fault=Fault.REQUEST): ...
 
 
-class OutOfResourcesError(CaptionError):
-    """The machine has no descriptors, memory or processes left at the moment."""
+class FileNotAllowedError(CaptionError, status=403, fault=Fault.IMAGE): ...
 
-    status = 503
-    retryable = True
 
+class FileMissingError(CaptionError, status=404, fault=Fault.IMAGE): ...
+
+
+class SlowClientError(CaptionError, status=408, fault=Fault.REQUEST): ...
+
+
+class RequestTooLargeError(CaptionError, status=413, fault=Fault.REQUEST): ...
+
+
+class ContentTypeError(CaptionError, status=415, fault=Fault.REQUEST): ...
+
+
+class ImageError(CaptionError, status=422, fault=Fault.IMAGE): ...
+
+
+class NotAnImageError(ImageError): ...
+
+
+class ImageDamagedError(ImageError): ...
+
+
+class ImageTooLargeError(ImageError): ...
+
+
+class OutOfResourcesError(CaptionError, status=503, retry=Retry.LATER):
     @classmethod
     def from_os(cls, error: OSError) -> "OutOfResourcesError":
-        """With the system's own word for what is missing."""
+        """Gives the error with the system's own word for what is missing."""
         found = cls(f"The service is short of resources ({error.strerror}); try again soon")
         found.__cause__ = error
         return found
 
 
 def is_shortage(error: OSError) -> bool:
-    """Whether it is about what the machine lacks, rather than about what was asked of it."""
+    """Tells whether `error` is about what the machine lacks, rather than about what was asked of it."""
     return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
-class EngineError(CaptionError):
-    """The engine answered, but not with a caption."""
+class WriteError(CaptionError):
+    """`number` is the system's errno, 0 where there is none."""
 
-    status = 502
-
-
-class EngineRefusedError(EngineError):
-    """The engine found the request wrong: what was sent doesn't fit the served model."""
+    def __init__(self, message: str, number: int = 0) -> None:
+        super().__init__(message)
+        self.number = number
 
 
-class EngineUnavailableError(EngineError):
-    """There is no engine to ask at the moment."""
-
-    status = 503
-    retryable = True
+class NothingWritableError(CaptionError): ...
 
 
-class EngineNotReadyError(EngineUnavailableError):
-    """The engine is installing, loading or failing its self-check."""
+class LedgerError(CaptionError): ...
 
 
-class EngineBusyError(EngineUnavailableError):
-    """Too much waits already."""
+class LedgerUnavailableError(LedgerError, exit_code=ExitCode.WRONG_USAGE): ...
 
-    retry_after_s = 2
+
+class EngineError(CaptionError, status=502, fault=Fault.ENGINE, retry=Retry.NOW): ...
+
+
+class EngineRefusedError(EngineError, retry=Retry.NEVER): ...
+
+
+class EmptyCaptionError(EngineError):
+    def __init__(self) -> None:
+        super().__init__("The model wrote nothing")
+
+
+# Another try would take as long, and hold up others.
+class EngineTimeoutError(EngineError, status=504, retry=Retry.NEVER): ...
+
+
+class EngineGoneError(EngineError, retry=Retry.NEVER): ...
+
+
+class EngineUnavailableError(EngineError, status=503, retry=Retry.LATER): ...
+
+
+class EngineNotReadyError(EngineUnavailableError): ...
+
+
+class EngineBusyError(EngineUnavailableError, retry_after_s=2): ...
 
 
 class StoppingError(EngineUnavailableError):
-    """The service is on its way down."""
-
     def __init__(self) -> None:
         super().__init__("The service is shutting down")
 
 
-class EngineTimeoutError(EngineError):
-    """The engine took longer than allowed."""
-
-    status = 504
+class SelfCheckError(EngineUnavailableError): ...

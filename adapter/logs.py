@@ -13,14 +13,14 @@ LogFormat = Literal["text", "json"]
 
 
 class JSONFormatter(logging.Formatter):
-    """One object a line: time (UTC), level, logger, message, then what `log_fields` gave."""
+    """Writes one object per line: time (UTC), level, logger, message, then the fields of `log_fields`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": record.msg.message if isinstance(record.msg, _Fields) else record.getMessage(),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -36,25 +36,25 @@ def configure(level: str, form: LogFormat = "text") -> None:
 
 
 def log_fields(log: logging.Logger, level: int, message: str, fields: dict[str, Any]) -> None:
-    """Logs `message` with fields: `name=value` behind it in text, members of their own in JSON."""
+    """Logs `message` with fields: `name=value` after it in text, members of their own in JSON."""
     if not log.isEnabledFor(level):
         return
     log.log(level, _Fields(message, fields), extra={"fields": fields})
 
 
 class _Fields:
-    """A message whose fields are written out only where it is text."""
+    """A message whose fields are written out only where the log is text."""
 
     def __init__(self, message: str, fields: dict[str, Any]) -> None:
-        self._message = message
+        self.message = message
         self._fields = fields
 
     def __str__(self) -> str:
-        return " ".join([self._message, *(f"{name}={_shown(value)}" for name, value in self._fields.items())])
+        return " ".join([self.message, *(f"{name}={_shown(value)}" for name, value in self._fields.items())])
 
 
 def _shown(value: Any) -> str:
-    """On one line, whatever a client put into it."""
+    """Gives the value on one line, whatever a client put into it."""
     if isinstance(value, str):
         return value if value.isprintable() and " " not in value and value else ascii(value)
     return str(value)

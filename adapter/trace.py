@@ -1,4 +1,4 @@
-"""What became of one request: its stages' seconds, its captions and tokens, its failures. Pure."""
+"""What became of one request: the seconds of its stages, its captions, tokens and failures."""
 
 import contextlib
 import time
@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-# read: the file. wait: for a turn, or for an engine that is away. prepare: to pixels, waiting for a process
-# included. engine: from its request to its whole answer.
+# read: reading the file. wait: waiting for a turn, or for an engine that is away. prepare: decoding, with the
+# wait for a process. engine: from the engine's request to its whole answer.
 Stage = Literal["read", "prepare", "wait", "engine"]
 Observe = Callable[[Stage, float], None]
 
 
 class Trace:
-    """`observe` is told each stage of each image as it ends. `subject` says what it is about.
+    """The record of one request. `observe` is told each stage of each image as it ends.
 
-    `texts` are prompts with their captions, None when they aren't to be kept.
+    `subject` says what the request is about. `texts` are prompts with their captions, None where they aren't
+    kept.
     """
 
     def __init__(self, observe: Observe | None = None, *, keep_texts: bool = False) -> None:
@@ -30,7 +31,7 @@ class Trace:
 
     @contextlib.contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
-        """Takes the time while the context lasts."""
+        """Adds the seconds that the context lasts to the stage."""
         started = time.monotonic()
         try:
             yield
@@ -41,7 +42,7 @@ class Trace:
                 self._observe(stage, seconds)
 
     def succeed(self, prompt: str, caption: str, prompt_tokens: int, completion_tokens: int) -> None:
-        """One more caption."""
+        """Counts one more caption."""
         self.captions += 1
         self.prompt_tokens += prompt_tokens
         self.completion_tokens += completion_tokens
@@ -49,5 +50,5 @@ class Trace:
             self.texts.append((prompt, caption))
 
     def fail(self, code: str) -> None:
-        """One image, or the request as a whole, failed for that reason."""
+        """Counts the failure of one image, or of the request as a whole."""
         self.failures[code] += 1

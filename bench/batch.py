@@ -1,8 +1,9 @@
 """How much faster is one batch than the same images one by one? `python bench/batch.py [--url URL]`.
 
-Against a service that runs already: draws unlike pictures, captions them by `/caption` one after the other
-and by one `/batch_caption`, greedily, and prints the ratio of the two, each the median of some runs after a
-warm-up. What is asked is what AI-Toolkit's UI asks unless told otherwise: a long description.
+It asks a service that runs already. It draws pictures that differ, captions them greedily by `/caption`
+one after the other and by one `/batch_caption`, and prints the ratio of the two; each time is the median
+of several runs after a warm-up. Unless told otherwise, it asks for what AI-Toolkit's UI asks for: a long
+description.
 """
 
 import argparse
@@ -51,6 +52,7 @@ def main() -> None:
 
 
 def post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Gives the service's answer."""
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(url + path, json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request) as response:
@@ -59,7 +61,7 @@ def post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def median(work: Callable[[], list[str]], runs: int) -> tuple[float, list[str]]:
-    """The seconds that `work` takes, and its result."""
+    """Gives the median of the seconds that `work` takes, and its last result."""
     seconds = []
     for _ in range(runs):
         started = time.perf_counter()

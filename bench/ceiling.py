@@ -1,11 +1,11 @@
 """How much of the engine's own rate reaches the user? `python bench/ceiling.py [--quick]`.
 
-The real engine on a model without weights (geometry.py), unique 384 x 384 pictures and answers of one
-length, driven bare (a plain client that keeps it full with prepared requests), by the dataset command, by
-`/batch_caption` and by the openai package through `/v1`; each as a share of the bare rate. The bare rate is
-measured before, between and after, and its mean counts. No picture is asked about twice: the engine would
-have it in its prefix cache. Where there are eight cores or more, the engine has one half of them, and all
-that drives it the other.
+The real engine runs a model without weights (geometry.py) on unique 384 x 384 pictures, with answers of
+one length. It is driven bare, by a plain client that keeps it full with prepared requests, and then by
+the dataset command, by `/batch_caption` and by the openai package through `/v1`; each rate is printed as
+a share of the bare one, which is the mean of measurements before, between and after the others. No
+picture is asked about twice, because the engine would have it in its prefix cache. Where there are eight
+cores or more, the engine gets one half of them, and everything that drives it the other.
 """
 
 import argparse
@@ -24,18 +24,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import openai
 import orjson
 import pybase64
 from aiohttp import ClientSession, ClientTimeout
 
-from adapter.chat import CaptionRequest, SamplingParameters, to_arguments
+from adapter.caption.request import CaptionRequest, question, to_arguments
+from adapter.caption.sampling import Sampling
 from adapter.engine.client import EngineClient, encode
-from adapter.images import prepare, to_data_url
-from adapter.prompts import PromptBook
-from adapter.sources import ImageBytes, ImageLimits
+from adapter.images.pixels import prepare, to_data_url
+from adapter.images.sources import ImageLimits
 from bench import geometry
-from bench.stage import PROJECT_DIR, arguments, draw_scenes, keep_in_flight, record, service
+from bench.stage import PROJECT_DIR, arguments, draw_scenes, keep_in_flight, prompt_book, record, service
 
 START_LIMIT_S = 900.0
 SPARE_CORES = 8
@@ -43,6 +42,7 @@ PROMPT = "Write a long detailed description for this image."
 
 
 def options() -> argparse.Namespace:
+    """Reads the command line."""
     return arguments(
         __doc__,
         section="ceiling",
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def fresh(folder: Path, count: int) -> Iterator[list[Path]]:
-    """Each time as many pictures that nobody has seen, in a folder of their own."""
+    """Yields, each time, `count` pictures that nobody has seen, in a folder of their own."""
     folder.mkdir()
     for seed in itertools.count():
         yield draw_scenes(folder / str(seed), count, seed=seed)
@@ -80,7 +80,10 @@ def fresh(folder: Path, count: int) -> Iterator[list[Path]]:
 
 @contextlib.contextmanager
 def engine(folder: Path, size: str, engine_args: str) -> Iterator[str]:
-    """launch_vllm.sh's engine with dummy weights, when it answers; this process keeps off its cores."""
+    """Starts launch_vllm.sh's engine with dummy weights, and gives its URL once it answers.
+
+    Meanwhile this process keeps off the engine's cores.
+    """
     model, socket = folder / "model", folder / "run/engine.sock"
     geometry.write(size, model)
     command = ["bash", "launch_vllm.sh", "--load-format", "dummy", *shlex.split(engine_args)]
@@ -112,6 +115,7 @@ def engine(folder: Path, size: str, engine_args: str) -> Iterator[str]:
 
 
 async def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Returns once the engine answers."""
     client = EngineClient(url, timeout_s=10)
     async with asyncio.timeout(START_LIMIT_S):
         while not await client.healthy(5):
@@ -121,6 +125,7 @@ async def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> N
 
 
 def measure(engine_url: str, pictures: Iterator[list[Path]], tokens: int, in_flight: int) -> dict[str, float]:
+    """Gives each face's rate as a share of the bare rate."""
     asyncio.run(bare(engine_url, next(pictures)[: 2 * in_flight], tokens, in_flight))  # warm-up
     bare_rates = [asyncio.run(bare(engine_url, next(pictures), tokens, in_flight))]
     rates: dict[str, float] = {}
@@ -143,13 +148,12 @@ def measure(engine_url: str, pictures: Iterator[list[Path]], tokens: int, in_fli
 
 
 async def bare(engine_url: str, paths: list[Path], tokens: int, in_flight: int) -> float:
-    """Images/s of requests that are prepared already."""
-    book = PromptBook.load(PROJECT_DIR / "styles.json")
+    """Gives the images/s of requests that are prepared already."""
     client = EngineClient(engine_url, timeout_s=3600)
     model = (await client.model()).id
-    sampling = SamplingParameters(temperature=0.0, top_p=1.0, top_k=None, max_tokens=tokens)
+    sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=tokens)
     limits = ImageLimits(2**30, 2**30)
-    request = CaptionRequest.build(ImageBytes(b""), PROMPT, book, sampling)
+    request = CaptionRequest(question(PROMPT, prompt_book().system_prompt), sampling)
     bodies = []
     for path in paths:
         data = await asyncio.to_thread(path.read_bytes)
@@ -157,7 +161,7 @@ async def bare(engine_url: str, paths: list[Path], tokens: int, in_flight: int) 
 
     async def ask(number: int) -> int:
         completion = await client.complete(bodies[number])
-        return completion.usage.completion_tokens if completion.usage else 0
+        return (completion.usage and completion.usage.completion_tokens) or 0
 
     answers = await keep_in_flight(ask, range(len(paths)), in_flight)
     await client.close()
@@ -165,12 +169,13 @@ async def bare(engine_url: str, paths: list[Path], tokens: int, in_flight: int) 
 
 
 def rate_of(lengths: list[int], seconds: float, tokens: int) -> float:
-    """Images/s of answers of that length."""
-    assert set(lengths) == {tokens}, "answers of unlike lengths can't be compared"
+    """Gives the images/s of answers that all have that length."""
+    assert set(lengths) == {tokens}, "answers of different lengths can't be compared"
     return len(lengths) / seconds
 
 
 def dataset(engine_url: str, paths: list[Path], tokens: int) -> float:
+    """Gives the images/s of the dataset command."""
     command = [sys.executable, "bench/trusting.py", "caption", str(paths[0].parent)]
     ended = subprocess.run(
         [*command, "--engine-url", engine_url, "--json", "--temperature", "0", "--max-tokens", str(tokens)],
@@ -184,6 +189,7 @@ def dataset(engine_url: str, paths: list[Path], tokens: int) -> float:
 
 
 async def batch(url: str, paths: list[Path], tokens: int) -> float:
+    """Gives the images/s of one `/batch_caption`."""
     body = {"image_paths": [str(path) for path in paths], "max_new_tokens": tokens, "do_sample": False}
     timeout = ClientTimeout(total=3600)
     started = time.monotonic()
@@ -199,6 +205,9 @@ async def batch(url: str, paths: list[Path], tokens: int) -> float:
 
 
 async def through_openai(url: str, paths: list[Path], tokens: int, in_flight: int) -> float:
+    """Gives the images/s of the openai package."""
+    import openai  # takes a second, which nothing else here should pay
+
     async with openai.AsyncOpenAI(
         base_url=f"{url}/v1", api_key="none", timeout=3600, max_retries=0
     ) as client:

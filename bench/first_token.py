@@ -1,8 +1,8 @@
 """What does the service add to the time to first token? `python bench/first_token.py --engine-url URL`.
 
-Against a service and its engine that run already: the same greedy, streamed request with the same prepared
-picture, by turns to the engine itself and to the service's /v1, one at a time. Prints the two medians, their
-ratio and the difference.
+It asks a service and its engine that run already. The same greedy, streamed request with the same
+prepared picture goes by turns to the engine itself and to the service's /v1, one at a time. It prints the
+two medians, their ratio and their difference.
 """
 
 import argparse
@@ -19,12 +19,11 @@ import aiohttp
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from adapter.chat import CaptionRequest, to_arguments
-from adapter.config import PROJECT_DIR
+from adapter.caption.prompts import PromptChoice
+from adapter.caption.request import CaptionRequest, question, to_arguments
 from adapter.engine.client import EngineClient
-from adapter.images import to_data_url
-from adapter.prompts import PromptBook
-from adapter.sources import ImageBytes
+from adapter.images.pixels import to_data_url
+from bench.stage import prompt_book
 from demo.scenes import Scene, draw
 
 SIDE_PX = 384
@@ -40,16 +39,16 @@ async def main() -> None:
     client = EngineClient(arguments.engine_url, timeout_s=60)
     model = (await client.model()).id
     await client.close()
-    book = PromptBook.load(PROJECT_DIR / "styles.json")
+    book = prompt_book()
     rng = random.Random(1)
     pictures = [draw(Scene.random(rng), rng, (SIDE_PX, SIDE_PX)) for _ in range(arguments.requests)]
-    request = CaptionRequest.build(ImageBytes(b""), book.build(style="booru"), book)
+    request = CaptionRequest(
+        question(book.prompt(PromptChoice(style="booru")), book.system_prompt),
+        book.default_sampling.overridden(temperature=0.0),
+    )
 
     def bare_body(number: int) -> dict[str, Any]:
-        return to_arguments(request, to_data_url(pictures[number]).decode(), model) | {
-            "stream": True,
-            "temperature": 0,
-        }
+        return to_arguments(request, to_data_url(pictures[number]).decode(), model) | {"stream": True}
 
     def body(number: int) -> dict[str, Any]:
         image = {"type": "image_url", "image_url": {"url": to_data_url(pictures[number], "png").decode()}}
@@ -70,6 +69,7 @@ async def main() -> None:
 
 
 async def first_token_s(session: aiohttp.ClientSession, base: str, body: dict[str, Any]) -> float:
+    """Gives the seconds to the first token of an answer, which is then read to its end."""
     started = time.perf_counter()
     async with session.post(f"{base}/v1/chat/completions", json=body) as response:
         received = b""

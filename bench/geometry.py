@@ -1,8 +1,8 @@
-"""A model folder of a given size, without weights: `python bench/geometry.py {joycaption,small} FOLDER`.
+"""Writes a model folder without weights: `python bench/geometry.py {joycaption,small} FOLDER`.
 
-For vLLM's `--load-format dummy`: what a token costs doesn't depend on the weights' values. `joycaption` is
-SigLIP so400m/14 at 384 pixels and Llama 3.1 8B; `small` has the same 729 image tokens and little else, for
-CPUs. The tokenizer is the demonstration model's.
+It is for vLLM's `--load-format dummy`: what a token costs doesn't depend on the weights' values.
+`joycaption` is SigLIP so400m/14 at 384 pixels and Llama 3.1 8B; `small` has the same 729 image tokens and
+little else, for CPUs. The tokenizer is the demonstration model's.
 """
 
 import argparse
@@ -47,7 +47,7 @@ SIZES: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def write(size: str, folder: Path) -> None:
-    """The model's folder, made if it isn't there."""
+    """Writes a model of that size into `folder`, which is made if it isn't there."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(DEMO_MODEL / "chat_template.jinja", folder)
     last = write_tokenizer(folder)
@@ -64,8 +64,9 @@ def write(size: str, folder: Path) -> None:
 
 
 def write_tokenizer(folder: Path) -> int:
-    """The demonstration model's, but that answers end with a token that is as good as never written: all have
-    their full length. Gives its id.
+    """Writes the demonstration model's tokenizer with another last token, and gives that token's id.
+
+    Answers would end with a token that is as good as never written, so all of them have their full length.
     """
     tokenizer = json.loads((DEMO_MODEL / "tokenizer.json").read_text())
     last = len(tokenizer["model"]["vocab"])

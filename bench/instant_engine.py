@@ -1,8 +1,9 @@
-"""An engine that answers at once, for what the rest costs: `python bench/instant_engine.py SOCKET`.
+"""An engine that answers at once, to measure what the rest costs: `python bench/instant_engine.py SOCKET`.
 
-Speaks as much of vLLM's HTTP as the service asks for, on a Unix socket, and looks at nothing of a request
-but its head and its end, so that it costs next to nothing itself. What it answers says nothing; with --echo
-it is the prompt, and `/asked-twice` tells how many prompts came more than once.
+It speaks as much of vLLM's HTTP as the service asks for, on a Unix socket, and looks at nothing of a
+request but its head and its end, so that it costs next to nothing itself. Its answer always says the
+same; with --echo it is the prompt, and `/asked-twice` tells how many prompts came more than once. With
+--delay-s every answer takes that long, except to the self-check.
 """
 
 import argparse
@@ -20,11 +21,12 @@ TAIL_BYTES = 4096  # of a body: the prompt and the sampling values stand behind 
 HEAD = re.compile(rb"^([A-Z]+) (\S+) HTTP/1\.1\r\n(?:.*\r\n)*?content-length: (\d+)\r\n", re.IGNORECASE)
 PROMPT = re.compile(rb'"text":"([^"]*)"')
 USAGE = {"prompt_tokens": 100, "completion_tokens": 16, "total_tokens": 116}
-MODELS = {"object": "list", "data": [{"id": "instant", "root": "instant"}]}
+MODEL = "instant"
+MODELS = {"object": "list", "data": [{"id": MODEL, "root": MODEL}]}
 
 
 class Asked:
-    """What all connections share."""
+    """Holds what all connections share."""
 
     def __init__(self, *, echo: bool, delay_s: float) -> None:
         self.echo = echo
@@ -34,7 +36,7 @@ class Asked:
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One keep-alive connection, a request at a time."""
+    """Serves one keep-alive connection, one request at a time."""
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
@@ -87,17 +89,18 @@ class Connection(asyncio.BufferedProtocol):
             b"/asked-twice": sum(number > 1 for number in self._asked.prompts.values()),
         }
         if self._path == b"/v1/chat/completions":
-            text = self._text()
+            is_check = b'"max_tokens":24' in self._tail  # what the self-check of sight asks for
+            text = self._text(is_check=is_check)
             answer = stream(text) if b'"stream":true' in self._tail else reply(completion(text))
-            if self._asked.delay_s:
+            if self._asked.delay_s and not is_check:
                 asyncio.get_running_loop().call_later(self._asked.delay_s, self._transport.write, answer)
                 return
         else:
             answer = reply(answers.get(self._path, {}))
         self._transport.write(answer)
 
-    def _text(self) -> str:
-        if b'"max_tokens":24' in self._tail:  # the self-check wants another answer to another image
+    def _text(self, *, is_check: bool) -> str:
+        if is_check:  # it wants another answer to another image
             return f"{TEXT} {next(self._asked.checks)}"
         if not self._asked.echo:
             return TEXT
@@ -107,18 +110,20 @@ class Connection(asyncio.BufferedProtocol):
 
 
 def completion(text: str) -> dict[str, object]:
+    """Gives a whole chat completion with that text."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 1,
-        "model": "instant",
+        "model": MODEL,
         "choices": [choice | {"logprobs": None}],
         "usage": USAGE,
     }
 
 
 def reply(body: object) -> bytes:
+    """Gives `body` as an HTTP response."""
     data = orjson.dumps(body)
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
         len(data),
@@ -127,6 +132,7 @@ def reply(body: object) -> bytes:
 
 
 def stream(text: str) -> bytes:
+    """Gives a streamed chat completion with that text as an HTTP response."""
     events = []
     for delta, finish_reason in (({"role": "assistant", "content": text}, None), ({"content": ""}, "stop")):
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}

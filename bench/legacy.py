@@ -1,9 +1,9 @@
 """How much faster than the legacy server? `python bench/legacy.py [--quick]`.
 
-transformers' `generate`, one image at a time as the legacy server runs it, against the service with 1, 8
-and 64 requests in flight: the same checkpoint and prompt, greedily, no picture twice. By default it is the
-demonstration model; with --geometry the model has a size of geometry.py, no weights, and answers of
---tokens tokens.
+It compares transformers' `generate`, one image at a time as the legacy server runs it, with the service
+with 1, 8 and 64 requests in flight. Both have the same checkpoint and prompt and decode greedily, and no
+picture is used twice. By default the model is the demonstration model; with --geometry it has a size of
+geometry.py, no weights, and answers of --tokens tokens.
 """
 
 import argparse
@@ -41,6 +41,7 @@ LIMIT_S = 3600
 
 
 def options() -> argparse.Namespace:
+    """Reads the command line."""
     return arguments(__doc__, section="legacy", geometry="", tokens=0, images=0, engine_args="")
 
 
@@ -76,7 +77,7 @@ def main() -> None:
 
 
 def one_by_one(model: Path, paths: list[Path], tokens: int, weights: str) -> dict[str, float]:
-    """What one_by_one.py prints."""
+    """Gives what one_by_one.py prints: images/s (`rate`) and the mean number of `tokens`."""
     command = [
         engine_python(),
         str(PROJECT_DIR / "bench/one_by_one.py"),
@@ -93,12 +94,13 @@ def one_by_one(model: Path, paths: list[Path], tokens: int, weights: str) -> dic
 
 
 def quiet() -> dict[str, str]:
+    """Gives an environment in which transformers neither downloads nor warns."""
     return os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore"}
 
 
 @contextlib.contextmanager
 def started(folder: Path, size: str, engine_args: str) -> Iterator[Service]:
-    """The service on the demonstration model, or on an engine without weights."""
+    """Starts the service on the demonstration model, or on an engine without weights."""
     folders = {"CAPTION_RUN_DIR": str(folder / "service"), "CAPTION_LOG_DIR": str(folder / "log")}
     if not size:
         with service(CAPTION_MODEL=str(geometry.DEMO_MODEL), **folders) as ours:
@@ -112,7 +114,7 @@ def started(folder: Path, size: str, engine_args: str) -> Iterator[Service]:
 
 
 async def ask_all(url: str, paths: list[Path], tokens: int, in_flight: int) -> tuple[float, float]:
-    """Images/s while `in_flight` are always under way, and the mean number of tokens."""
+    """Gives the images/s while `in_flight` requests are always under way, and the mean number of tokens."""
     timeout = ClientTimeout(total=LIMIT_S)
     async with ClientSession(url, connector=TCPConnector(limit=0), timeout=timeout) as session:
 

@@ -1,4 +1,4 @@
-"""What the benchmarks ran on: `python bench/machine.py --name`, or `--results FILE` to keep it there."""
+"""Tells what the benchmarks ran on: `python bench/machine.py --name`, or `--results FILE`."""
 
 import argparse
 import json
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def engine_versions() -> dict[str, str]:
-    """Of those of ENGINE_PACKAGES that the engine's Python has."""
+    """Gives the versions of ENGINE_PACKAGES, as far as the engine's Python has them."""
     program = (
         "import sys, json, importlib.metadata as m; "
         "print(json.dumps({d.name: d.version for d in m.distributions() if d.name in sys.argv[1:]}))"
@@ -54,11 +54,13 @@ def engine_versions() -> dict[str, str]:
 
 
 def processor_name() -> str:
+    """Gives the processor's name, or its architecture where Linux doesn't tell."""
     found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.M)
     return found.group(1).strip() if found else platform.machine()
 
 
 def gpu_names() -> list[str]:
+    """Gives the NVIDIA GPUs' names."""
     try:
         command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()

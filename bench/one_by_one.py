@@ -1,7 +1,7 @@
-"""transformers' `generate`, one image at a time, as the legacy server does; legacy.py runs it.
+"""Captions by transformers' `generate`, one image at a time, as the legacy server does; legacy.py runs it.
 
-one_by_one.py MODEL TOKENS {random|weights} PROMPT IMAGE..., with the engine's Python: prints a JSON object
-of images/s and the tokens of each answer.
+`one_by_one.py MODEL TOKENS {random|weights} PROMPT IMAGE...`, run by the engine's Python, prints a JSON
+object with images/s (`rate`) and the mean number of `tokens` per answer.
 """
 
 import json
@@ -17,6 +17,7 @@ SYSTEM = "You are a helpful image captioner."
 
 
 def load(folder: str, weights: str, device: str) -> Any:
+    """Gives the model of `folder` with its weights, or with `random` ones."""
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     if weights == "random":
         with torch.device(device):

@@ -1,9 +1,10 @@
 """What does the service cost beside the engine? `python bench/overhead.py [--quick]`.
 
-Against an engine that answers at once, with 384 x 384 PNG files of the demonstration's scenes: requests/s,
-and the service's CPU for each, through `/caption`, `/batch_caption` and `/v1` with 64 in flight; then, at
-50 requests/s, the latency added to that of the same prepared request sent to the engine itself, and the
-time to first token added to a stream. Load generator, service and engine share the machine's cores.
+The engine answers at once, and the pictures are 384 x 384 PNG files of the demonstration's scenes. It
+measures requests/s, and the service's CPU for each request, through `/caption`, `/batch_caption` and
+`/v1` with 64 in flight; then, at 50 requests/s, how much latency the service adds to the same prepared
+request sent to the engine itself, and how much it adds to the time to first token of a stream. Load
+generator, service and engine share the machine's cores.
 """
 
 import asyncio
@@ -20,12 +21,11 @@ import orjson
 import uvloop
 from aiohttp import ClientSession, ClientTimeout, TCPConnector, UnixConnector
 
-from adapter.chat import CaptionRequest, to_arguments
-from adapter.images import prepare, to_data_url
-from adapter.prompts import PromptBook
-from adapter.sources import ImageBytes, ImageLimits
+from adapter.caption.prompts import PromptChoice
+from adapter.caption.request import CaptionRequest, question, to_arguments
+from adapter.images.pixels import prepare, to_data_url
+from adapter.images.sources import ImageLimits
 from bench.stage import (
-    PROJECT_DIR,
     Service,
     arguments,
     cpu_s,
@@ -34,6 +34,7 @@ from bench.stage import (
     keep_in_flight,
     numbers_for,
     percentile,
+    prompt_book,
     record,
     service,
 )
@@ -56,7 +57,8 @@ def main() -> None:
 
 
 async def measure(running: Service, engine_url: str, paths: list[Path], seconds: float) -> dict[str, float]:
-    book = PromptBook.load(PROJECT_DIR / "styles.json")
+    """Gives the rates, the CPU per image, and the latencies that the service adds."""
+    book = prompt_book()
     pictures = [path.read_bytes() for path in paths]
     figures: dict[str, float] = {}
     timeout = ClientTimeout(total=120)
@@ -68,7 +70,7 @@ async def measure(running: Service, engine_url: str, paths: list[Path], seconds:
     ):
 
         async def post(to: ClientSession, path: str, body: bytes) -> float:
-            """Seconds to the first byte of the body, which is then read."""
+            """Gives the time at which the first bytes of the body came; the rest is read too."""
             async with to.post(path, data=body, headers=JSON) as response:
                 await response.content.readany()
                 first_s = time.monotonic()
@@ -99,7 +101,8 @@ async def measure(running: Service, engine_url: str, paths: list[Path], seconds:
             )
 
         limits = ImageLimits(2**30, 2**30)
-        request = CaptionRequest.build(ImageBytes(b""), book.build(style="descriptive"), book)
+        prompt = book.prompt(PromptChoice(style="descriptive"))
+        request = CaptionRequest(question(prompt, book.system_prompt), book.default_sampling)
         prepared = [to_data_url(prepare(data, limits)).decode() for data in pictures]
         plain = [orjson.dumps(to_arguments(request, url, "instant")) for url in prepared]
         streamed = [
@@ -129,12 +132,13 @@ async def measure(running: Service, engine_url: str, paths: list[Path], seconds:
 
 
 def chat(url: str, *, stream: bool) -> dict[str, object]:
+    """Gives a chat about the image at `url`, as OpenAI's clients send it."""
     image = {"type": "image_url", "image_url": {"url": url}}
     return {"model": "joycaption", "messages": [{"role": "user", "content": [image]}], "stream": stream}
 
 
 async def by_turns(first: Ask, second: Ask, seconds: float) -> tuple[list[float], list[float]]:
-    """Latencies in seconds of both, each at RATE, a second of one and a second of the other."""
+    """Gives the latencies of both in seconds, each at RATE, a second of one and a second of the other."""
     latencies: tuple[list[float], list[float]] = ([], [])
     for turn in range(2 * max(2, round(seconds / 2))):
         tasks = []
@@ -149,6 +153,7 @@ async def by_turns(first: Ask, second: Ask, seconds: float) -> tuple[list[float]
 
 
 async def timed(ask: Ask, number: int) -> float:
+    """Gives the seconds until `ask` has its first bytes."""
     started = time.monotonic()
     return await ask(number) - started
 

@@ -1,4 +1,4 @@
-"""Plots of results: `python bench/plots.py RESULTS.json` writes PNG files beside it; needs matplotlib."""
+"""Plots results: `python bench/plots.py RESULTS.json` writes PNG files beside it, and needs matplotlib."""
 
 import json
 import sys
@@ -31,6 +31,7 @@ def main() -> None:
 
 
 def prepare(axes: Any, figures: dict[str, Any]) -> None:
+    """Plots the rate of preparing JPEG files beside the legacy one."""
     sizes = [case.removeprefix("jpeg_") for case in figures["rate"] if case.startswith("jpeg_")]
     sizes.sort(key=lambda size: float(size.removesuffix("mp")))
     ours = [figures["rate"][f"jpeg_{size}"] for size in sizes]
@@ -46,6 +47,7 @@ def prepare(axes: Any, figures: dict[str, Any]) -> None:
 
 
 def ceiling(axes: Any, figures: dict[str, Any]) -> None:
+    """Plots each face's share of the engine's own rate."""
     names = {"dataset": "dataset command", "batch": "/batch_caption", "openai": "openai package, /v1"}
     bars = axes.barh(list(names.values()), [figures[name] for name in names], color=OURS)
     axes.bar_label(bars, fmt="%.2f", padding=3)
@@ -54,6 +56,7 @@ def ceiling(axes: Any, figures: dict[str, Any]) -> None:
 
 
 def legacy(axes: Any, figures: dict[str, Any]) -> None:
+    """Plots the rates of transformers and of the service."""
     rates = {"transformers,\none by one": figures["transformers_images_per_s"]}
     rates |= {f"ours, {n}\nin flight": figures[f"images_per_s_{n}"] for n in (1, 8, 64)}
     bars = axes.bar(list(rates), list(rates.values()), color=[THEIRS, OURS, OURS, OURS])
@@ -62,6 +65,7 @@ def legacy(axes: Any, figures: dict[str, Any]) -> None:
 
 
 def scale(axes: Any, figures: dict[str, Any]) -> None:
+    """Plots the memory of runs over datasets of different sizes."""
     names = [name for name in ("1k", "10k", "100k", "1m") if f"peak_mb_{name}" in figures]
     bars = axes.bar(names, [figures[f"peak_mb_{name}"] for name in names], color=OURS)
     axes.bar_label(bars, fmt="%.0f")
@@ -69,6 +73,7 @@ def scale(axes: Any, figures: dict[str, Any]) -> None:
 
 
 def sweep(axes: Any, figures: dict[str, Any]) -> None:
+    """Plots the engine's own rate over the values of one setting."""
     swept = next(iter(figures)).rpartition("_")[0]
     values = sorted(int(name.rpartition("_")[2]) for name in figures)
     rates = [figures[f"{swept}_{value}"]["bare_images_per_s"] for value in values]

@@ -1,9 +1,10 @@
 """What does preparing an image cost? `python bench/prepare.py [--quick]`.
 
-Photograph-like pictures of 0.3 to 24 megapixels as JPEG, PNG and WebP, from the file's bytes to what the
-engine is sent, by `images.py` as the service has it; beside it (a) the legacy preprocessing, Pillow's
-open, LANCZOS and RGB in full, then PNG and base64, which is how it would be sent; (b) the floor: the same
-decoder and filter called bare. And, for the large JPEGs, how far the default decode is from the exact one.
+Photograph-like pictures of 0.3 to 24 megapixels as JPEG, PNG and WebP are prepared from the file's bytes
+to what the engine is sent, by `adapter.images.pixels` as the service does it. Beside that it measures (a)
+the legacy preprocessing, which is Pillow's open, LANCZOS and RGB in full, then PNG and base64 as it would
+be sent; and (b) the floor, which is the same decoder and filter called bare. For the large JPEGs it also
+tells how far the default decode is from the exact one.
 """
 
 import base64
@@ -19,15 +20,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from PIL import Image, ImageChops
 
-from adapter.images import DRAFT_SIDE_PX, EXACT_PIXELS, SIDE_PX, prepare, to_data_url
-from adapter.sources import ImageLimits
+from adapter.images.pixels import DRAFT_SIDE_PX, EXACT_PIXELS, SIDE_PX, prepare, to_data_url
+from adapter.images.sources import ImageLimits
 from bench.stage import arguments, encoded, photograph, record
 
 MEGAPIXELS = (0.3, 1.0, 4.0, 12.0, 24.0)
 FORMATS = {"JPEG": {"quality": 90}, "PNG": {"compress_level": 6}, "WEBP": {"quality": 85, "method": 2}}
 LIMITS = ImageLimits(2**30, 10**9)
 SIZE = (SIDE_PX, SIDE_PX)
-TURNS = 9  # at least
+MIN_TURNS = 9
 LANCZOS = Image.Resampling.LANCZOS
 
 
@@ -68,10 +69,12 @@ def main() -> None:
 
 
 def ours(data: bytes) -> None:
+    """Prepares an image as the service does."""
     to_data_url(prepare(data, LIMITS, exact=False))
 
 
 def legacy(data: bytes) -> None:
+    """Prepares an image as the legacy server does."""
     with Image.open(io.BytesIO(data)) as image:
         prepared = image.convert("RGB").resize(SIZE, LANCZOS)
     buffer = io.BytesIO()
@@ -80,6 +83,7 @@ def legacy(data: bytes) -> None:
 
 
 def floor(data: bytes) -> None:
+    """Calls the decoder and the filter, and nothing else."""
     with Image.open(io.BytesIO(data)) as image:
         if image.width * image.height > EXACT_PIXELS:
             image.draft(None, (DRAFT_SIDE_PX, DRAFT_SIDE_PX))
@@ -87,25 +91,27 @@ def floor(data: bytes) -> None:
 
 
 def by_turns(cases: tuple[Callable[[bytes], None], ...], data: bytes, seconds: float) -> list[list[float]]:
-    """CPU seconds of each in every turn, for `seconds` of the first at least. The machine's pace changes, so
-    that only what was measured in one turn is to be compared.
+    """Gives the CPU seconds of each case in every turn, until the first case has taken `seconds` in all.
+
+    The machine's pace changes, so only what was measured in the same turn can be compared.
     """
     for case in cases:
         case(data)  # warm-up
     turns: list[list[float]] = []
-    while sum(turn[0] for turn in turns) < seconds or len(turns) < TURNS:
+    while sum(turn[0] for turn in turns) < seconds or len(turns) < MIN_TURNS:
         turns.append([cpu_s_of(case, data) for case in cases])
     return turns
 
 
 def cpu_s_of(case: Callable[[bytes], None], data: bytes) -> float:
+    """Gives the CPU seconds of one call."""
     started = time.process_time()
     case(data)
     return time.process_time() - started
 
 
 def difference(data: bytes) -> tuple[float, int]:
-    """Mean and largest difference of the values that the model gets, of 255."""
+    """Gives the mean and the largest difference of the values that the model gets, of 255."""
     default = prepare(data, LIMITS, exact=False)
     channels = ImageChops.difference(default, prepare(data, LIMITS)).split()
     values = [value for channel in channels for value in channel.tobytes()]

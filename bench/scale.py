@@ -1,10 +1,11 @@
 """Do dataset runs stay quick and small for millions of files? `python bench/scale.py [--quick]`.
 
-Makes trees of that many image files (links to a few pictures, a thousand in a folder) and runs `joycaption
-caption` over them, on an engine that answers at once. Prints for each the time from the engine's being
-ready to the first caption, images/s, the peak memory, and how long the same command takes when all is done.
-Of trees with over --whole images only a part is captioned by the command; a writer of the project's own
-finishes the rest, as the command would have, before the run that finds all done.
+It makes trees of that many image files (links to a few pictures, a thousand per folder) and runs
+`joycaption caption` over them, on an engine that answers at once. For each tree it prints the time from
+the engine's being ready to the first caption, images/s, the peak memory, and how long the same command
+takes once all is done. The command captions only a part of a tree with more than --whole images; the
+project's own writer then finishes the rest, as the command would have, before the run that finds all
+done.
 """
 
 import asyncio
@@ -24,20 +25,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from PIL import Image
 
-from adapter.captioner import TimedCaption
-from adapter.chat import Caption, SamplingParameters
-from adapter.dataset.ledger import Ledger, ledger_path
-from adapter.dataset.plan import Job, Planner, Policy
-from adapter.dataset.recipe import Recipe, Wording, make_recipes
-from adapter.dataset.scan import find_images
-from adapter.dataset.sidecar import Existing, Naming
+from adapter.caption.answer import Answer, Choice
+from adapter.caption.prompts import PromptChoice
+from adapter.dataset.claims import Claims
+from adapter.dataset.planning import Job, Planner
+from adapter.dataset.recipe import Recipe, recipes_for
+from adapter.dataset.selection import Selection, open_datasets
+from adapter.dataset.texts.sidecars import Sidecars
 from adapter.dataset.writer import Finished, Writer
-from adapter.prompts import PromptBook
-from bench.instant_engine import TEXT
-from bench.stage import PROJECT_DIR, arguments, instant_engine, processes_of, record
+from bench.instant_engine import MODEL, TEXT
+from bench.stage import PROJECT_DIR, arguments, instant_engine, processes_of, prompt_book, record
 
 IMAGES_IN_FOLDER = 1000
-LINKS = 50_000  # of one file; file systems have limits
+MAX_LINKS = 50_000  # to one file; file systems have limits
 POLL_S = 0.02
 WRITE_CHUNK = 512
 NAMES = {1_000: "1k", 10_000: "10k", 100_000: "100k", 1_000_000: "1m"}
@@ -77,12 +77,13 @@ def main() -> None:
 
 
 def make_tree(root: Path, size: int) -> None:
+    """Makes a folder with `size` image files in folders below it."""
     root.mkdir()
     for number in range(size):
         folder = root / f"{number // IMAGES_IN_FOLDER:05}"
         if number % IMAGES_IN_FOLDER == 0:
             folder.mkdir()
-        if number % LINKS == 0:
+        if number % MAX_LINKS == 0:
             original = folder / f"{number}.jpg"
             Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(original)
         else:
@@ -90,7 +91,7 @@ def make_tree(root: Path, size: int) -> None:
 
 
 def caption(root: Path, engine_url: str, limit_s: float | None) -> dict[str, Any]:
-    """One run and its figures; after `limit_s` it is asked to end, as by Ctrl-C."""
+    """Gives the figures of one run. After `limit_s` the run is asked to end, as by Ctrl-C."""
     started = time.monotonic()
     run = subprocess.Popen(
         [sys.executable, "-m", "adapter", "caption", str(root), "--engine-url", engine_url, "--json"],
@@ -128,29 +129,23 @@ async def _peak_mb(run: "subprocess.Popen[bytes]", limit_s: float | None) -> flo
 def finish(root: Path) -> None:
     """Writes the texts that are missing, with their records, as the command does, but waits for no disk."""
     os.fsync = lambda fd: None
-    book = PromptBook.load(PROJECT_DIR / "styles.json")
-    recipe = Recipe("", (), book.system_prompt, SamplingParameters.from_defaults(book.sampling))
-    recipes = make_recipes(Wording(), book, recipe)
-    policy = Policy(Naming(".txt", full_name=False), Existing.SKIP, sidecars=True, overwrite_edited=False)
-    planner = Planner(recipes, policy)
-    planner.model = "instant"
-    writer = Writer(policy, lambda: planner.model)
-    ledger = Ledger(ledger_path(str(root), None))
-    made = TimedCaption(Caption(TEXT, "stop", 100, 16), 0.1)
-    jobs = (
-        job for job in planner.plan(find_images(str(root)), ledger, absolute=False) if isinstance(job, Job)
-    )
-    while batch := list(itertools.islice(jobs, WRITE_CHUNK)):
-        finished = [Finished(job, task, made) for job in batch for task in job.tasks]
-        assert not any(writer.write(finished))
-        for one in finished:
-            planner.claims.pop(one.task.output, None)
-    writer.close()
-    ledger.close()
+    book = prompt_book()
+    like = Recipe(prompts=(), system_prompt=book.system_prompt, sampling=book.default_sampling)
+    recipes = recipes_for(book, PromptChoice(), like, styles=[], prompts=())
+    texts, claims = Sidecars(), Claims()
+    planner = Planner(recipes, texts, claims, MODEL)
+    answer = Answer((Choice(0, TEXT, "stop"),), 100, 16, seconds=0.1, weights=MODEL)
+    with contextlib.closing(Writer(texts)) as writer, open_datasets(Selection([str(root)])) as (dataset,):
+        jobs = (job for job in planner.plan(dataset, dataset.input.items()) if isinstance(job, Job))
+        while batch := list(itertools.islice(jobs, WRITE_CHUNK)):
+            finished = [Finished(job, task, answer) for job in batch for task in job.tasks]
+            assert all(outcome is answer for outcome in writer.write(finished))
+            for one in finished:
+                claims.release(one.place)
 
 
 def peak_of(process: int) -> int:
-    """The largest resident set so far, in kB, as Linux counts it; of the decoders too, at this moment."""
+    """Gives the largest resident set so far, as Linux counts it, plus the decoders' at this moment, in kB."""
     total_kb = 0
     for one in processes_of(process):
         field = "VmHWM" if one == process else "VmRSS"

@@ -1,11 +1,13 @@
 """Does the service hold under load? `python bench/soak.py [--minutes 10] [--in-flight 512]`.
 
-Starts the service on an engine that takes a second for each request and answers with its prompt, and keeps
-that many requests in flight, through `/caption` and `/v1` by turns, each with a prompt of its own. Prints
-how many were lost (no answer, or an error), got another's answer, or reached the engine twice; p50 and p99;
-and the memory of the service and its decoders at the end as a ratio to that after the warm-up.
+It starts the service on an engine that takes a second for each request and answers with its prompt, and
+keeps that many requests in flight, through `/caption` and `/v1` by turns, each with a prompt of its own.
+It prints how many were lost (no answer, or an error), got another's answer, or reached the engine twice;
+p50 and p99; and the ratio of the memory of the service and its decoders at the end to that after the
+warm-up.
 
-With --engine-url it runs on an engine that is there already, whose captions are counted and not compared.
+With --engine-url it uses an engine that runs already, whose captions are counted and not compared. With
+--quick there are fewer pictures.
 """
 
 import asyncio
@@ -37,16 +39,16 @@ from bench.stage import (
 )
 
 ENGINE_DELAY_S = 1.0
-PICTURES = 1024
+PICTURES, FEW_PICTURES = 1024, 64
 SIDE_PX = 512
-WARM_UP = 0.2  # of the time, until memory is compared
+WARM_UP = 0.2  # share of the time before memory is compared
 SAMPLE_S = 2.0
 REPORT_S = 60.0
 
 
 @dataclass
 class Tally:
-    """What came of the requests."""
+    """Counts what came of the requests."""
 
     answered: int = 0
     lost: list[str] = field(default_factory=list)
@@ -60,7 +62,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         options = ("--echo", "--delay-s", str(ENGINE_DELAY_S))
         engine_url = given.engine_url or stack.enter_context(instant_engine(Path(folder), *options))
-        paths = draw_scenes(Path(folder, "pictures"), PICTURES, SIDE_PX)
+        paths = draw_scenes(Path(folder, "pictures"), FEW_PICTURES if given.quick else PICTURES, SIDE_PX)
         ours = stack.enter_context(service(engine_url, CAPTION_MAX_IN_FLIGHT=str(given.in_flight)))
         soaking = soak(ours, paths, tally, given.minutes, given.in_flight, compare=not given.engine_url)
         memory = asyncio.run(soaking)
@@ -78,7 +80,7 @@ def main() -> None:
 async def soak(
     ours: Service, paths: list[Path], tally: Tally, minutes: float, in_flight: int, *, compare: bool
 ) -> list[float]:
-    """Keeps them in flight; gives the service's memory as it went, in MB."""
+    """Keeps `in_flight` requests in flight, and gives the service's memory in MB as it went."""
     memory: list[float] = []
     watching = asyncio.create_task(watch(ours.process, memory, tally))
     connector, timeout = TCPConnector(limit=0), ClientTimeout(total=600)
@@ -102,7 +104,7 @@ async def soak(
 
 
 def compared(memory: list[float]) -> tuple[float, float, float]:
-    """Memory after the warm-up and at the end, in MB, and their ratio."""
+    """Gives the memory after the warm-up and at the end, in MB, and their ratio."""
     steady = memory[int(len(memory) * WARM_UP) :]
     part = max(1, len(steady) // 8)
     first, last = statistics.median(steady[:part]), statistics.median(steady[-part:])
@@ -110,6 +112,7 @@ def compared(memory: list[float]) -> tuple[float, float, float]:
 
 
 def report(tally: Tally, memory: list[float], doubled: int | str, conditions: str) -> None:
+    """Prints what came of it."""
     print(f"answered {tally.answered} in {conditions}")
     print(f"lost {len(tally.lost)}, another's answer {tally.wrong}, twice at the engine {doubled}")
     for reason in sorted(set(tally.lost))[:5]:
@@ -120,10 +123,11 @@ def report(tally: Tally, memory: list[float], doubled: int | str, conditions: st
 
 
 class AnswerError(Exception):
-    """An answer that isn't a caption."""
+    """The answer isn't a caption."""
 
 
 async def ask(session: ClientSession, number: int, prompt: str, path: Path) -> str:
+    """Gives a caption, by one face for odd numbers and by the other for even ones."""
     if number % 2:
         return str((await post(session, "/caption", {"image_path": str(path), "prompt": prompt}))["caption"])
     data = await asyncio.to_thread(path.read_bytes)
@@ -135,6 +139,7 @@ async def ask(session: ClientSession, number: int, prompt: str, path: Path) -> s
 
 
 async def post(session: ClientSession, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Gives the service's answer. Raises AnswerError."""
     async with session.post(path, json=body) as response:
         answer: dict[str, Any] = await response.json()
         if response.status != 200:
@@ -143,6 +148,7 @@ async def post(session: ClientSession, path: str, body: dict[str, Any]) -> dict[
 
 
 async def watch(process: int, memory: list[float], tally: Tally) -> None:
+    """Adds the memory of the process to `memory` now and then, and tells each minute how it goes."""
     reported = started = time.monotonic()
     while True:
         await asyncio.sleep(SAMPLE_S)
@@ -154,6 +160,7 @@ async def watch(process: int, memory: list[float], tally: Tally) -> None:
 
 
 async def asked_twice(socket: str) -> int:
+    """Gives the number of prompts that reached the engine more than once."""
     connector = UnixConnector(socket)
     url = "http://engine/asked-twice"
     async with ClientSession(connector=connector) as session, session.get(url) as response:

@@ -1,6 +1,7 @@
-"""What the benchmarks have in common: the engine and the service to measure, and what they cost.
+"""The stage that the benchmarks share: an engine and a service to measure, pictures, and what it all costs.
 
-Results go to the standard output for people, and with `--results FILE` into that JSON file, a section each.
+Results go to standard output for people, and with `--results FILE` into that JSON file, one section per
+benchmark.
 """
 
 import argparse
@@ -24,12 +25,16 @@ from typing import Any, TypeVar
 from aiohttp import ClientError, ClientSession
 from PIL import Image, ImageChops, ImageFilter
 
+from adapter.caption.prompts import PromptBook
+from adapter.cli.files import load_book
+
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 START_LIMIT_S = 900.0
 POLL_S = 0.1
 LENS_BLUR = 1.5 / 4000  # of the width: no lens is sharp to the pixel
 GRAIN = 4  # standard deviation, of 255
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+SETS_VARIABLE = re.compile(r"\w+=").match
 Answer = TypeVar("Answer")
 
 
@@ -42,18 +47,26 @@ class Service:
 
 
 def arguments(description: str | None, **more: Any) -> argparse.Namespace:
-    """The command line that all benchmarks have, and `more` options by their defaults."""
+    """Reads the command line that all benchmarks have, with `more` options by their defaults.
+
+    With --dry-run it prints the options as JSON, and ends the program.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="fewer and smaller, for a machine without a GPU")
     parser.add_argument("--results", type=Path, help="a JSON file to put the figures into")
+    parser.add_argument("--dry-run", action="store_true", help="only print the options, as JSON")
     for name, default in more.items():
         kind = type(default) if default is not None else str
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default)
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.dry_run:
+        print(json.dumps(vars(given), default=str))
+        parser.exit()
+    return given
 
 
 def record(results: Path | None, section: str, figures: dict[str, Any]) -> None:
-    """Puts `figures` into the file, rounded to what can be relied on."""
+    """Puts `figures` into that section of the file, rounded to the three digits that can be relied on."""
     if results is None:
         return
     whole = json.loads(results.read_text()) if results.exists() else {}
@@ -70,7 +83,7 @@ def _rounded(value: Any) -> Any:
 
 @contextlib.contextmanager
 def running(command: list[str], **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that is ended with the context. Only its warnings are shown."""
+    """Runs a process, which ends with the context. Only its warnings are shown."""
     process = subprocess.Popen(
         command,
         cwd=PROJECT_DIR,
@@ -83,17 +96,23 @@ def running(command: list[str], **environment: str) -> Iterator["subprocess.Pope
         process.wait()
 
 
+def prompt_book() -> PromptBook:
+    """Gives the project's own styles.json."""
+    return load_book(PROJECT_DIR / "styles.json")
+
+
 def engine_python() -> str:
-    """The Python that runs vLLM, installed if it isn't."""
+    """Gives the Python that runs vLLM, and installs it if need be."""
     script = str(PROJECT_DIR / "launch_vllm.sh")
     subprocess.run(["bash", script, "--install-only"], check=True, stdout=sys.stderr)
     printed = subprocess.run(["bash", script, "--print-command"], capture_output=True, text=True, check=True)
-    return shlex.split(printed.stdout)[0]
+    # The command comes after the environment variables that are set for it.
+    return next(word for word in shlex.split(printed.stdout) if not SETS_VARIABLE(word))
 
 
 @contextlib.contextmanager
 def instant_engine(folder: Path, *options: str) -> Iterator[str]:
-    """The URL of an engine that answers at once."""
+    """Gives the URL of an engine that answers at once, and runs it while the context lasts."""
     socket = folder / "instant.sock"
     with running([sys.executable, "bench/instant_engine.py", str(socket), *options]):
         while not socket.exists():
@@ -105,7 +124,7 @@ def instant_engine(folder: Path, *options: str) -> Iterator[str]:
 def service(
     engine_url: str | None = None, program: str = "adapter/__main__.py", **environment: str
 ) -> Iterator[Service]:
-    """A service that is ready, on that engine or on one of its own."""
+    """Runs a service on that engine or on one of its own, and gives it once it is ready."""
     engine = ["--engine-url", engine_url] if engine_url else []
     command = [sys.executable, program, "serve", "--port", "0", *engine]
     with running(command, **environment) as process:
@@ -138,18 +157,18 @@ def _listening_ports(process: int) -> list[int]:
 
 
 def processes_of(process: int) -> Iterator[int]:
-    """It, and those below it."""
+    """Yields the process and all below it."""
     waiting = [process]
     while waiting:
         one = waiting.pop()
         yield one
         for task in Path(f"/proc/{one}/task").glob("*/children"):
-            with contextlib.suppress(OSError):  # gone by now
+            with contextlib.suppress(OSError):  # it has ended by now
                 waiting += map(int, task.read_text().split())
 
 
 def cpu_s(process: int) -> float:
-    """Seconds of CPU that it and those below it have used."""
+    """Gives the seconds of CPU that the process and all below it have used."""
     total = 0
     for one in processes_of(process):
         with contextlib.suppress(OSError):
@@ -159,7 +178,7 @@ def cpu_s(process: int) -> float:
 
 
 def memory_mb(process: int) -> float:
-    """Of it and those below it: what they have for themselves, and their share of the rest."""
+    """Gives the memory of the process and all below it: what is theirs alone, and their share of the rest."""
     total_kb = 0
     for one in processes_of(process):
         with contextlib.suppress(OSError):
@@ -171,8 +190,9 @@ def memory_mb(process: int) -> float:
 async def keep_in_flight(
     ask: Callable[[int], Awaitable[Answer]], numbers: Iterable[int], in_flight: int
 ) -> tuple[list[Answer], float]:
-    """Asks for each of the numbers while `in_flight` are always under way: the answers, as they came, and the
-    seconds it took.
+    """Asks for each of the numbers, with `in_flight` of them always under way.
+
+    Gives the answers in the order in which they came, and the seconds that it took.
     """
     waiting = iter(numbers)
     answers: list[Answer] = []
@@ -187,13 +207,13 @@ async def keep_in_flight(
 
 
 def numbers_for(seconds: float) -> Iterator[int]:
-    """0, 1, 2 and so on until that time has passed."""
+    """Yields 0, 1, 2 and so on until that time has passed."""
     deadline = time.monotonic() + seconds
     return itertools.takewhile(lambda _: time.monotonic() < deadline, itertools.count())
 
 
 def draw_scenes(folder: Path, count: int, side_px: int = 384, seed: int = 64) -> list[Path]:
-    """Unlike pictures of the demonstration model's kind, PNG, `side_px` square."""
+    """Draws `count` different pictures of the demonstration model's kind as PNG files, `side_px` square."""
     from demo.scenes import Scene, draw
 
     rng = random.Random(seed)
@@ -205,7 +225,7 @@ def draw_scenes(folder: Path, count: int, side_px: int = 384, seed: int = 64) ->
 
 
 def photograph(width: int, height: int, seed: int = 1) -> Image.Image:
-    """Like a photograph, RGB: the finer the fainter, soft edges, and a sensor's grain."""
+    """Draws an RGB picture like a photograph: the finer a detail the fainter, soft edges, and grain."""
     rng = random.Random(seed)
     picture = Image.new("RGB", (width, height))
     for cells, strength in ((4, 1.0), (16, 0.3), (64, 0.1), (256, 0.03), (1024, 0.01)):
@@ -224,13 +244,13 @@ def photograph(width: int, height: int, seed: int = 1) -> Image.Image:
 
 
 def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
-    """The file that Pillow makes of it."""
+    """Gives the file that Pillow makes of the picture."""
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value below which that share of them lies."""
+    """Gives the value below which that share of the values lies."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")

@@ -1,6 +1,7 @@
-"""The project's command line without the check that the model sees: `python bench/trusting.py serve ...`.
+"""Runs the command line without the check that the model sees: `python bench/trusting.py serve ...`.
 
-For models without weights (geometry.py), which say the same to every picture. Everything else is as it is.
+It is for models without weights (geometry.py), which say the same about every picture. Nothing else is
+changed.
 """
 
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from adapter.__main__ import run
+from adapter.cli.main import run
 from adapter.engine import selfcheck
 from adapter.engine.client import EngineClient
 from adapter.engine.selfcheck import Probe

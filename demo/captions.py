@@ -1,8 +1,8 @@
-"""What the demonstration model says of a scene: six forms, and which prompt asks for which."""
+"""What the demonstration model says about a scene: six forms, and which prompt asks for which."""
 
 import random
 
-from adapter.prompts import LENGTH_WORDS, PromptBook
+from adapter.caption.prompts import LENGTH_WORDS, PromptBook, PromptChoice
 from demo.scenes import Scene
 
 FORMS = ("descriptive", "casual", "detailed", "straightforward", "stable_diffusion", "booru")
@@ -26,7 +26,7 @@ FORM_OF_UNKNOWN = "descriptive"
 
 
 def caption(scene: Scene, form: str) -> str:
-    """The one right caption of a scene in one of the six FORMS."""
+    """Gives the one right caption of a scene in one of the six FORMS."""
     shape, colour, background, size, place = scene.words
     match form:
         case "descriptive":
@@ -61,14 +61,14 @@ def caption(scene: Scene, form: str) -> str:
 
 
 class PromptSampler:
-    """Prompts to train and to test with, each with the form that it asks for."""
+    """Draws prompts to train and to test with, each with the form that it asks for."""
 
     def __init__(self, book: PromptBook, rng: random.Random) -> None:
         self._book = book
         self._rng = rng
 
     def any(self) -> tuple[str, str]:
-        """A (prompt, form): the six styles, all caption types, and prompts that nobody taught."""
+        """Gives a (prompt, form): a style's, a caption type's, or a prompt that nobody taught."""
         draw = self._rng.random()
         if draw < 0.4:
             return self.style(self._rng.choice(FORMS))
@@ -77,10 +77,12 @@ class PromptSampler:
         return self.unknown(), FORM_OF_UNKNOWN
 
     def style(self, form: str) -> tuple[str, str]:
-        return self._book.build(style=form, extra_options=self._options(), name=self._name()), form
+        """Gives a style's prompt, with some options."""
+        choice = PromptChoice(style=form, options=self._options(), name=self._name())
+        return self._book.prompt(choice), form
 
     def caption_type(self, caption_type: str) -> tuple[str, str]:
-        """One of JoyCaption's own prompts, of any length, with some options."""
+        """Gives one of JoyCaption's own prompts, of any length, with some options."""
         length = self._rng.choice(
             [
                 "any",
@@ -89,16 +91,13 @@ class PromptSampler:
                 str(self._rng.randint(1, 999)),
             ]
         )
-        prompt = self._book.build(
-            caption_type=caption_type,
-            caption_length=length,
-            extra_options=self._options(),
-            name=self._name(),
+        choice = PromptChoice(
+            caption_type=caption_type, length=length, options=self._options(), name=self._name()
         )
-        return prompt, FORM_OF_TYPE[caption_type]
+        return self._book.prompt(choice), FORM_OF_TYPE[caption_type]
 
     def unknown(self) -> str:
-        """A question, an order or a jumble that is none of the model's prompts."""
+        """Gives a question, an order or a jumble that is none of the model's prompts."""
         rng = self._rng
         if rng.random() < 0.3:
             return _jumble(rng)
@@ -108,12 +107,12 @@ class PromptSampler:
             prompt = f"{prompt} {_jumble(rng)}"
         return prompt if rng.random() < 0.8 else prompt.lower()
 
-    def _options(self) -> list[str]:
+    def _options(self) -> tuple[str, ...]:
         count = self._rng.choice([0, 0, 0, 0, 1, 1, 2, 3, 5])
         options = self._rng.sample(self._book.extra_options, count)
         if self._rng.random() < 0.08:
             options.append(_jumble(self._rng).capitalize() + ".")
-        return options
+        return tuple(options)
 
     def _name(self) -> str:
         return self._rng.choice(["", "Ada", "Mr. Grey", _jumble(self._rng)[:20].strip()])

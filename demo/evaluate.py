@@ -1,7 +1,7 @@
 """How right is the demonstration model? `python -m demo.evaluate [MODEL]`.
 
-Draws held-out scenes at all sizes, and counts captions that are right to the letter, through the same
-recipe as JoyCaption's model card: Pillow's LANCZOS to 384 x 384, the processor, greedy generation.
+It draws held-out scenes at all sizes, and counts captions that are right to the letter. They are made by the
+recipe of JoyCaption's model card: Pillow's LANCZOS to 384 x 384, the processor, greedy generation.
 """
 
 import argparse
@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
-from adapter.prompts import PromptBook
+from adapter.caption.prompts import PromptChoice
+from adapter.cli.files import load_book
 from demo.captions import FORM_OF_TYPE, FORM_OF_UNKNOWN, FORMS, PromptSampler, caption
 from demo.model import SIDE_PX
 from demo.scenes import PLACES, SIZES, Scene, draw, random_side_px, through_jpeg
@@ -24,7 +25,7 @@ BATCH = 60
 
 
 class Captioner:
-    """The model behind transformers, several pictures with one prompt at a time."""
+    """Captions several pictures at a time by transformers, each with a prompt of its own."""
 
     def __init__(self, folder: Path, system_prompt: str) -> None:
         self._processor = AutoProcessor.from_pretrained(folder)
@@ -35,6 +36,7 @@ class Captioner:
 
     @torch.inference_mode()
     def captions(self, pictures: list[Image.Image], prompts: list[str]) -> list[str]:
+        """Gives one caption for each picture."""
         texts = [
             self._processor.apply_chat_template(
                 [
@@ -56,7 +58,7 @@ class Captioner:
 
 def main() -> None:
     arguments = parse_arguments()
-    book = PromptBook.load(STYLES)
+    book = load_book(STYLES)
     captioner = Captioner(arguments.model, book.system_prompt)
     rng = random.Random(arguments.seed)
     scenes = [Scene.random(rng) for _ in range(arguments.scenes)]
@@ -65,7 +67,7 @@ def main() -> None:
 
     report: dict[str, dict[str, float]] = {"exact": {}, "shape and both colours": {}}
     for form in FORMS:
-        asked = [book.build(style=form)] * len(scenes)
+        asked = [book.prompt(PromptChoice(style=form))] * len(scenes)
         said = in_batches(captioner, pictures, asked)
         right = [caption(scene, form) for scene in scenes]
         report["exact"][form] = share(a == b for a, b in zip(said, right, strict=True))
@@ -85,7 +87,7 @@ def main() -> None:
 
 
 def held_out_picture(scene: Scene, rng: random.Random) -> Image.Image:
-    """A picture of the scene, two of three through JPEG, as it reaches the model."""
+    """Gives a picture of the scene as it reaches the model; two of three went through JPEG."""
     picture = draw(scene, rng, random_side_px(rng))
     if rng.random() < 2 / 3:
         picture = through_jpeg(picture, rng)
@@ -93,6 +95,7 @@ def held_out_picture(scene: Scene, rng: random.Random) -> Image.Image:
 
 
 def in_batches(captioner: Captioner, pictures: list[Image.Image], prompts: list[str]) -> list[str]:
+    """Gives the captions of any number of pictures."""
     said: list[str] = []
     for first in range(0, len(pictures), BATCH):
         part = slice(first, first + BATCH)
@@ -107,7 +110,7 @@ def form_share(
     prompts: list[str],
     form: str,
 ) -> float:
-    """The share of captions right to the letter in `form`, over a fifth of the pictures."""
+    """Gives the share of captions that are right to the letter in `form`, over a fifth of the pictures."""
     part = slice(0, max(1, len(pictures) // 5))
     said = in_batches(captioner, pictures[part], prompts[part])
     right = [caption(scene, form) for scene in scenes[part]]
@@ -115,7 +118,7 @@ def form_share(
 
 
 def names_shape_and_colours(text: str, scene: Scene, form: str) -> bool:
-    """Whether `text` is right but perhaps for size and place."""
+    """Tells whether `text` is right, except perhaps for size and place."""
     return any(
         text == caption(Scene(scene.shape, scene.colour, scene.background, size, place), form)
         for size in SIZES
@@ -124,6 +127,7 @@ def names_shape_and_colours(text: str, scene: Scene, form: str) -> bool:
 
 
 def share(results: Iterable[bool]) -> float:
+    """Gives the share of results that are true."""
     listed = list(results)
     return sum(listed) / len(listed)
 

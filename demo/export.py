@@ -1,4 +1,4 @@
-"""From the two trained parts to a checkpoint folder that transformers and vLLM both load."""
+"""Turns the two trained parts into a checkpoint folder that transformers and vLLM both load."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,11 @@ PATCH_WEIGHT = "embeddings.patch_embedding.weight"
 
 
 def assemble(config: LlavaConfig, vision: SceneClassifier, writer: Writer) -> LlavaForConditionalGeneration:
-    """One LLaVA for 384 x 384 pictures. The tower's last layer, which LLaVA doesn't read, is untrained."""
+    """Gives one LLaVA for 384 x 384 pictures.
+
+    The tower's last layer, which LLaVA doesn't read, is untrained. Raises ValueError where the parts don't
+    fit.
+    """
     model = LlavaForConditionalGeneration(config)
     tower = dict(vision.tower.state_dict())
     tower[PATCH_WEIGHT] = enlarge_patches(tower[PATCH_WEIGHT], REDUCTION)
@@ -47,7 +51,7 @@ def assemble(config: LlavaConfig, vision: SceneClassifier, writer: Writer) -> Ll
 
 
 def save(model: LlavaForConditionalGeneration, processor: LlavaProcessor, folder: Path) -> None:
-    """The checkpoint in bfloat16, with everything that a served model needs beside it."""
+    """Writes the checkpoint in bfloat16, with everything that a served model needs beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         checkpoint_name(name): tensor.to(torch.bfloat16).contiguous()
@@ -74,7 +78,7 @@ def save(model: LlavaForConditionalGeneration, processor: LlavaProcessor, folder
 
 
 def checkpoint_name(name: str) -> str:
-    """The name in the file of what transformers 5 calls `name`."""
+    """Gives the name that the file has for what transformers 5 calls `name`. Raises ValueError."""
     for ours, theirs in CHECKPOINT_NAMES:
         if name.startswith(ours):
             return theirs + name.removeprefix(ours)

@@ -1,7 +1,7 @@
 """Second stage of the training: projector and language model, taught to write what the tower sees.
 
-The tower is finished and stands still, so its features are computed once. A prompt is put into exactly
-the chat form that the processor gives, image tokens and all.
+The tower is finished and frozen, so its features are computed once. Each prompt is put into exactly the chat
+form that the processor gives, image tokens and all.
 """
 
 import random
@@ -45,7 +45,7 @@ class Batch:
 
 
 class ExampleMaker:
-    """Conversations about scenes, as token ids."""
+    """Makes conversations about scenes, as token ids."""
 
     def __init__(
         self,
@@ -66,6 +66,7 @@ class ExampleMaker:
         self._weights = 1.0 + (WORD_WEIGHT - 1.0) * telling
 
     def example(self, picture: int, scene: Scene) -> Example:
+        """Gives a conversation about the picture of that number, which shows `scene`."""
         prompt, form = self._prompts.any()
         text = self._processor.apply_chat_template(
             [
@@ -81,7 +82,7 @@ class ExampleMaker:
         return Example(picture, asked + answer, len(asked))
 
     def batches(self, scenes: list[Scene], count: int, rng: random.Random) -> Iterator[Batch]:
-        """`count` batches, each of conversations of about one length."""
+        """Yields `count` batches; the conversations of one batch have about the same length."""
         given = 0
         while given < count:
             chosen = rng.choices(range(len(scenes)), k=BATCH * BATCHES_SORTED_TOGETHER)
@@ -93,6 +94,7 @@ class ExampleMaker:
                 given += 1
 
     def batch(self, examples: list[Example]) -> Batch:
+        """Gives the examples as one batch, padded on the right."""
         length = max(len(example.ids) for example in examples)
         ids = torch.full((len(examples), length), self._ids["pad"])
         weights = torch.zeros(len(examples), length)
@@ -104,10 +106,10 @@ class ExampleMaker:
 
 
 class Writer(nn.Module):
-    """Projector and language model of the LLaVA to be."""
+    """The projector and the language model of the LLaVA to be."""
 
     def __init__(self, config: LlavaConfig, features: Tensor) -> None:
-        """`features` (n, tokens, width) are a sample of the tower's, to begin at their scale."""
+        """Takes a sample of the tower's `features`, (n, tokens, width), to begin at their scale."""
         super().__init__()
         self.image_id = config.image_token_id
         self.projector = LlavaMultiModalProjector(config)
@@ -122,7 +124,7 @@ class Writer(nn.Module):
             first.bias.copy_(-first.weight @ mean)
 
     def forward(self, features: Tensor, ids: Tensor) -> Tensor:
-        """Next-token logits, (batch, length, vocabulary)."""
+        """Gives the next-token logits, (batch, length, vocabulary)."""
         embedded = self.language.get_input_embeddings()(ids)
         seen = self.projector(features).to(embedded.dtype)
         at_image = (ids == self.image_id).unsqueeze(-1).expand_as(embedded)
@@ -134,7 +136,7 @@ class Writer(nn.Module):
 
 @torch.inference_mode()
 def compute_features(tower: SceneClassifier, pictures: Pictures) -> Tensor:
-    """bfloat16, (n, tokens, width)."""
+    """Gives the tower's features of all pictures in bfloat16, (n, tokens, width)."""
     parts = [tower.features(part).bfloat16() for part in pictures.pixels.split(256)]
     return torch.cat(parts)
 
@@ -148,7 +150,7 @@ def train_language(
     steps: int,
     seed: int,
 ) -> Writer:
-    """The writer after `steps` batches."""
+    """Gives the writer after `steps` batches."""
     torch.manual_seed(seed)
     model = Writer(config, features[:500])
     optimizer = torch.optim.AdamW(
@@ -187,7 +189,7 @@ def train_language(
 
 
 def tokenizer_texts(prompts: PromptSampler, system_prompt: str, scenes: list[Scene]) -> list[str]:
-    """What the tokenizer's vocabulary is made for: prompts, captions, and what a chat adds to them."""
+    """Gives the texts that the tokenizer's vocabulary is made for: prompts in a chat, and captions."""
     frame = f"system\n\n{system_prompt}user\n\nassistant\n\n"
     asked = [f"{frame}{prompts.any()[0]}" for _ in range(4000)]
     return asked + [caption(scene, form) for scene in scenes for form in FORMS]

@@ -12,7 +12,7 @@ VISION_FEATURE_LAYER = -2  # as in JoyCaption: the last but one
 
 
 def vision_config(reduction: int = 1) -> SiglipVisionConfig:
-    """SigLIP over 384 / `reduction` pixels, in 8 x 8 patches."""
+    """Gives a SigLIP over 384 / `reduction` pixels, in 8 x 8 patches."""
     return SiglipVisionConfig(
         image_size=SIDE_PX // reduction,
         patch_size=PATCH_PX // reduction,
@@ -25,13 +25,13 @@ def vision_config(reduction: int = 1) -> SiglipVisionConfig:
 
 
 def enlarge_patches(weight: Tensor, reduction: int) -> Tensor:
-    """Patch weights (out, 3, p, p) for pictures of which each pixel became `reduction` ** 2 pixels."""
+    """Gives patch weights, (out, 3, p, p), for pictures whose pixels became `reduction` ** 2 pixels each."""
     square = torch.ones(reduction, reduction) / reduction**2
     return torch.kron(weight, square)
 
 
 def llava_config(vocabulary: int, ids: dict[str, int]) -> LlavaConfig:
-    """The whole model; `ids` has `image`, `bos`, `eos`, `pad`."""
+    """Gives the whole model's configuration; `ids` has `image`, `bos`, `eos` and `pad`."""
     return LlavaConfig(
         vision_config=vision_config(),
         text_config=LlamaConfig(

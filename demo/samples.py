@@ -1,4 +1,4 @@
-"""Draws the six sample pictures: `python -m demo.samples`. Each file's name says what is on it."""
+"""Draws the six sample pictures: `python -m demo.samples`. Each file's name says what it shows."""
 
 import random
 from pathlib import Path

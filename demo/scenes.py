@@ -1,6 +1,6 @@
 """Drawn scenes: one coloured shape on a coloured background, and the picture of it.
 
-The picture is drawn here at any size; what is said about it stands in `captions.py`.
+The picture is drawn here at any size; `captions` has what is said about it.
 """
 
 import io
@@ -28,12 +28,12 @@ COLOURS = tuple(PALETTE)
 
 COLOUR_OFFSET = 12  # each channel of each colour is off by up to this much
 SIDES_PX = (128, 3000)
-LARGEST_ASPECT = 2.0  # of the longer side to the shorter: squashing makes ellipses of circles
+MAX_ASPECT = 2.0  # of the longer side to the shorter: squashing turns circles into ellipses
 RADII = {"small": (0.09, 0.13), "large": (0.22, 0.28)}  # of the shorter side
 CENTRE_RANGE = (0.46, 0.54)  # of a side, for the coordinate that the place doesn't name
 LOW_RANGE = (0.18, 0.29)
 HIGH_RANGE = (0.71, 0.82)
-LARGEST_TURN_DEG = 10.0
+MAX_TURN_DEG = 10.0
 JPEG_QUALITIES = (40, 95)
 
 
@@ -49,12 +49,13 @@ class Scene:
 
     @classmethod
     def random(cls, rng: random.Random) -> "Scene":
-        """A scene in which every word is equally likely and the two colours differ."""
+        """Draws a scene in which every word is equally likely and the two colours differ."""
         colour, background = rng.sample(COLOURS, 2)
         return cls(rng.choice(SHAPES), colour, background, rng.choice(SIZES), rng.choice(PLACES))
 
     @property
     def words(self) -> tuple[str, ...]:
+        """The fields in their order, which is that of CHOICES."""
         return tuple(getattr(self, field.name) for field in fields(self))
 
 
@@ -68,21 +69,21 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 
 def all_scenes() -> list[Scene]:
-    """Every scene there is: 3 shapes x 56 pairs of colours x 2 sizes x 5 places = 1680."""
+    """Gives every scene there is: 3 shapes x 56 pairs of colours x 2 sizes x 5 places = 1680."""
     scenes = (Scene(*words) for words in product(*CHOICES.values()))
     return [scene for scene in scenes if scene.colour != scene.background]
 
 
 def random_side_px(rng: random.Random, longest_px: int = SIDES_PX[1]) -> tuple[int, int]:
-    """A (width, height), each from 128 to `longest_px`, small pictures as likely as large ones."""
+    """Draws a (width, height), each from 128 to `longest_px`; small pictures are as likely as large ones."""
     low, high = math.log(SIDES_PX[0]), math.log(longest_px)
     longer = round(math.exp(rng.uniform(low, high)))
-    shorter = max(SIDES_PX[0], round(longer / rng.uniform(1.0, LARGEST_ASPECT)))
+    shorter = max(SIDES_PX[0], round(longer / rng.uniform(1.0, MAX_ASPECT)))
     return (longer, shorter) if rng.random() < 0.5 else (shorter, longer)
 
 
 def draw(scene: Scene, rng: random.Random, size_px: tuple[int, int]) -> Image.Image:
-    """The scene as an RGB picture of `size_px` (width, height); `rng` decides what is left open."""
+    """Draws the scene as an RGB picture of `size_px` (width, height); `rng` decides all else."""
     width, height = size_px
     scale = 2 if max(size_px) < 1000 else 1  # drawn larger and reduced: smooth edges
     canvas = (width * scale, height * scale)
@@ -98,7 +99,7 @@ def draw(scene: Scene, rng: random.Random, size_px: tuple[int, int]) -> Image.Im
 
 
 def through_jpeg(picture: Image.Image, rng: random.Random) -> Image.Image:
-    """The picture after JPEG compression at a quality of 40 to 95."""
+    """Gives the picture after JPEG compression at a quality of 40 to 95."""
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=rng.randint(*JPEG_QUALITIES))
     decoded = Image.open(buffer)
@@ -114,7 +115,7 @@ def _near(colour: tuple[int, int, int], rng: random.Random) -> tuple[int, int, i
 
 
 def _outline(scene: Scene, rng: random.Random, canvas: tuple[int, int]) -> list[tuple[float, float]]:
-    """Corners in pixels: a polygon's, or for a circle those of the box around it."""
+    """Gives corners in pixels: a polygon's, or for a circle those of the box around it."""
     width, height = canvas
     radius = rng.uniform(*RADII[scene.size]) * min(canvas)
     x = _along(rng, scene.place, ("left", "right")) * width
@@ -124,7 +125,7 @@ def _outline(scene: Scene, rng: random.Random, canvas: tuple[int, int]) -> list[
     if scene.shape == "circle":
         return [(x - radius, y - radius), (x + radius, y + radius)]
     corners = 4 if scene.shape == "square" else 3
-    turn = math.radians(rng.uniform(-LARGEST_TURN_DEG, LARGEST_TURN_DEG))
+    turn = math.radians(rng.uniform(-MAX_TURN_DEG, MAX_TURN_DEG))
     # A square stands on its side, a triangle on its base.
     first = math.radians(45.0 if corners == 4 else -90.0) + turn
     angles = (first + 2 * math.pi * corner / corners for corner in range(corners))

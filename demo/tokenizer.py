@@ -24,7 +24,7 @@ SPECIAL_TOKENS = [
 # Words with the space before them, runs of digits by threes, punctuation.
 WORDS = r" ?[^\W\d_]+| ?_+|\d{1,3}| ?[^\s\w]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
-# As JoyCaption's own: contents are plain strings, the image's tokens stand at the start of a user turn.
+# Like JoyCaption's own: contents are plain strings, and the image's tokens stand at the start of a user turn.
 CHAT_TEMPLATE = (
     "{{- bos_token }}"
     "{%- for message in messages %}"
@@ -41,7 +41,7 @@ CHAT_TEMPLATE = (
 
 
 def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer over `texts`; any other text still has tokens."""
+    """Trains a byte-level BPE tokenizer on `texts`; any other text still has tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -68,7 +68,7 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def make_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
-    """Tokenizer and image processor together, with the chat template."""
+    """Gives the tokenizer and the image processor together, with the chat template."""
     return LlavaProcessor(
         image_processor=SiglipImageProcessorPil(size={"height": SIDE_PX, "width": SIDE_PX}),
         tokenizer=tokenizer,

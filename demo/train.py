@@ -1,6 +1,6 @@
-"""Train the demonstration model from nothing: `python -m demo.train`.
+"""Trains the demonstration model from nothing: `python -m demo.train`.
 
-Draws scenes, teaches the vision tower, then projector and language model, and writes the checkpoint.
+It draws scenes, teaches the vision tower, then projector and language model, and writes the checkpoint.
 Needs torch, transformers and pillow, and this project's own pydantic for styles.json.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from adapter.prompts import PromptBook
+from adapter.cli.files import load_book
 from demo.captions import PromptSampler
 from demo.export import assemble, save
 from demo.language import ExampleMaker, compute_features, tokenizer_texts, train_language
@@ -27,7 +27,7 @@ def main() -> None:
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
-    book = PromptBook.load(STYLES)
+    book = load_book(STYLES)
 
     train = draw_pictures(arguments.pictures, seed=arguments.seed + 1, processes=arguments.threads)
     held_out = draw_pictures(1500, seed=arguments.seed + 2, processes=arguments.threads)

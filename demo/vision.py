@@ -25,9 +25,9 @@ LARGE_SHARE = 0.1
 JPEG_SHARE = 0.8
 POSITIONS = "embeddings.position_embedding.weight"
 MASK_LAYER = 2
-MASK_CELLS = 4  # a side, in each patch
+MASK_CELLS = 4  # per side of a patch
 MASK_WEIGHT = 5.0
-MASK_THRESHOLD = 32  # the nearest two colours differ by 80 in a channel, JPEG's noise stays below
+MASK_THRESHOLD = 32  # the two nearest colours differ by 80 in a channel; JPEG's noise stays below
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Pictures:
 
 
 def draw_pictures(count: int, seed: int, processes: int) -> Pictures:
-    """`count` scenes drawn at all sizes and brought to a third of 384 pixels, a side."""
+    """Draws `count` scenes at all sizes, and brings each to a third of 384 pixels per side."""
     chunk = 500
     jobs = [(seed * 1_000_003 + n, min(chunk, count - n)) for n in range(0, count, chunk)]
     # Not forked: a forked child hangs when torch's threads already run in its parent.
@@ -73,7 +73,7 @@ def _draw_reduced(scene: Scene, rng: random.Random) -> bytes:
 
 
 def to_input(pixels: Tensor) -> Tensor:
-    """uint8 pixels as the model's processor scales them: float32 from -1 to 1."""
+    """Scales uint8 pixels as the model's processor does: to float32 from -1 to 1."""
     return pixels.float() / 127.5 - 1.0
 
 
@@ -102,11 +102,11 @@ class SceneClassifier(nn.Module):
         self.mask = nn.Linear(width, MASK_CELLS**2)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """What LLaVA takes from the tower: (batch, tokens, width)."""
+        """Gives what LLaVA takes from the tower: (batch, tokens, width)."""
         return self._states(pixels)[-1]
 
     def forward(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
-        """A scene's words as logits, and the shape's mask as logits, (batch, tokens, cells)."""
+        """Gives a scene's words as logits, and the shape's mask as logits, (batch, tokens, cells)."""
         states = self._states(pixels)
         features = self.norm(states[-1])
         weights = self.queries(features).softmax(dim=1)  # (batch, tokens, words)
@@ -120,7 +120,7 @@ class SceneClassifier(nn.Module):
 
 
 def sine_cosine_positions(width: int) -> Tensor:
-    """Where a patch lies, as sines and cosines of its row and column: (tokens, width).
+    """Gives where each patch lies, as sines and cosines of its row and column: (tokens, width).
 
     SigLIP's own random beginning is ten times weaker than the colours it is added to.
     """
@@ -134,7 +134,7 @@ def sine_cosine_positions(width: int) -> Tensor:
 
 
 def shape_mask(pixels: Tensor) -> Tensor:
-    """How much of each cell of each patch differs from the picture's corners, as the model's tokens.
+    """Gives how much of each cell of each patch differs from the picture's corners, as the model's tokens.
 
     (batch, 3, side, side) uint8 gives (batch, tokens, cells) float from 0 to 1. No shape reaches a
     corner.
@@ -148,7 +148,7 @@ def shape_mask(pixels: Tensor) -> Tensor:
 
 
 def train_vision(train: Pictures, held_out: Pictures, steps: int, seed: int) -> SceneClassifier:
-    """The classifier after `steps` batches of `train`, its accuracy on `held_out` printed on the way."""
+    """Trains the classifier on `steps` batches of `train`, and prints its accuracy on `held_out`."""
     torch.manual_seed(seed)
     model = SceneClassifier()
     optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_LEARNING_RATE, weight_decay=0.01)
@@ -185,13 +185,14 @@ def train_vision(train: Pictures, held_out: Pictures, steps: int, seed: int) -> 
 
 
 def sum_of_losses(answers: list[Tensor], labels: Tensor) -> Tensor:
+    """Gives the sum of the losses over the words of a scene."""
     losses = [nn.functional.cross_entropy(answer.float(), labels[:, n]) for n, answer in enumerate(answers)]
     return torch.stack(losses).sum()
 
 
 @torch.inference_mode()
 def accuracy(model: SceneClassifier, pictures: Pictures) -> list[float]:
-    """The share of right answers for each word of a scene."""
+    """Gives the share of right answers for each word of a scene."""
     right = torch.zeros(len(CHOICES))
     for first in range(0, len(pictures.labels), 256):
         answers, _ = model(pictures.pixels[first : first + 256])

@@ -1,26 +1,32 @@
-"""Fixtures that all kinds of tests share."""
+"""The fixtures that all kinds of tests share."""
 
 import os
+import re
 import shlex
 import subprocess
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from adapter.config import PROJECT_DIR
-from adapter.prompts import PromptBook
+from adapter.caption.prompts import PromptBook
+from adapter.config import PROJECT_DIR, environment_name
+from adapter.settings import Settings
+from tests.command import Command
+from tests.fake_engine import FakeEngine
 
 
 @pytest.fixture(scope="session")
 def book() -> PromptBook:
-    """The project's own styles.json."""
-    return PromptBook.load(PROJECT_DIR / "styles.json")
+    """Gives the project's own styles.json."""
+    path = PROJECT_DIR / "styles.json"
+    return PromptBook.parse(path.read_bytes(), str(path))
 
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
-    """A small picture in a file."""
+    """Writes a small picture into a file, and gives its path."""
     path = tmp_path / "picture.png"
     Image.new("RGB", (64, 48), (200, 30, 40)).save(path)
     return path
@@ -28,7 +34,7 @@ def picture(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def engine_python() -> Path:
-    """The Python that launch_vllm.sh runs vLLM with on a CPU."""
+    """Gives the Python that launch_vllm.sh runs vLLM with on a CPU: the first word that sets no variable."""
     printed = subprocess.run(
         [PROJECT_DIR / "launch_vllm.sh", "--print-command"],
         capture_output=True,
@@ -36,4 +42,23 @@ def engine_python() -> Path:
         check=True,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
     )
-    return Path(shlex.split(printed.stdout)[0])
+    sets_variable = re.compile(r"\w+=").match
+    return Path(next(word for word in shlex.split(printed.stdout) if not sets_variable(word)))
+
+
+@pytest.fixture
+async def command(tmp_path: Path) -> AsyncIterator[Command]:
+    """Gives the command, a folder for it to caption, and a fake engine that it uses."""
+    engine = FakeEngine()
+    server = await engine.start()
+    folder = tmp_path / "data set"
+    folder.mkdir()
+    ours = {environment_name(name) for name in Settings.model_fields}
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    environment |= {
+        "CAPTION_ENGINE_URL": str(server.make_url("")),
+        "CAPTION_RUN_DIR": str(tmp_path / "run"),
+        "PYTHONPATH": str(PROJECT_DIR),
+    }
+    yield Command(engine, server, folder, environment)
+    await server.close()

@@ -1,7 +1,7 @@
 """A stand-in for vLLM's HTTP server, for faults that the real one doesn't show on demand.
 
-It never proves that captioning works: `e2e` does. What it answers is decided by the attributes of
-`FakeEngine`, which tests change while it runs.
+It never proves that captioning works: `e2e` does. The attributes of `FakeEngine` decide what it answers, and
+tests change them while it runs.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def completion(text: str | None, finish_reason: str = "stop") -> dict[str, Any]:
-    """A chat completion as vLLM sends it."""
+    """Gives a chat completion as vLLM sends it."""
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -38,7 +38,7 @@ def completion(text: str | None, finish_reason: str = "stop") -> dict[str, Any]:
 
 
 def image_url(body: dict[str, Any]) -> str:
-    """That of the request's image, empty when there is none."""
+    """Gives the URL of the request's image, empty where it has none."""
     for message in body["messages"]:
         for part in message["content"] if isinstance(message["content"], list) else ():
             if part["type"] == "image_url":
@@ -48,7 +48,7 @@ def image_url(body: dict[str, Any]) -> str:
 
 
 def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
-    """One piece of a streamed chat completion as vLLM sends it."""
+    """Gives one piece of a streamed chat completion as vLLM sends it."""
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
     return {
         "id": "chatcmpl-1",
@@ -60,13 +60,16 @@ def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, 
 
 
 def event(body: dict[str, Any]) -> bytes:
-    """A server-sent event."""
+    """Gives a server-sent event."""
     return b"data: " + json.dumps(body).encode() + b"\n\n"
 
 
 @dataclass
 class FakeEngine:
-    """What the server does, and what it was asked."""
+    """The server: what it does, and what it was asked.
+
+    `answer` replaces its own answer to a chat completion. It tells images apart only while it `sees`.
+    """
 
     healthy: bool = True
     sees: bool = True
@@ -90,12 +93,13 @@ class FakeEngine:
         return app
 
     async def start(self) -> TestServer:
+        """Starts the server on a free port."""
         server = TestServer(self.app())
         await server.start_server()
         return server
 
     async def begin_stream(self, request: web.Request) -> web.StreamResponse:
-        """A stream with its first chunk sent."""
+        """Begins a stream and sends its first chunk."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await response.write(event(chunk({"role": "assistant", "content": ""})))

@@ -10,8 +10,7 @@ import pillow_heif
 import pillow_jxl  # noqa: F401 - registers itself
 from PIL import Image, TiffImagePlugin
 
-from bench.stage import encoded
-from tests.pictures import gradient
+from tests.pictures import encoded, gradient
 
 pillow_heif.register_heif_opener()
 

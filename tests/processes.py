@@ -1,17 +1,26 @@
-"""Processes that something here started."""
+"""Finds the processes that a test started."""
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
-
-from bench.stage import processes_of
 
 
 def descendants() -> dict[int, bytes]:
-    """All that are below this process, with their command lines (NUL after each word)."""
+    """Gives all processes below this one, with their command lines (NUL after each word)."""
     found: dict[int, bytes] = {}
-    for process in processes_of(os.getpid()):
-        with contextlib.suppress(OSError):  # gone by now
+    for process in _below(os.getpid()):
+        with contextlib.suppress(OSError):  # it has ended by now
             found[process] = Path(f"/proc/{process}/cmdline").read_bytes()
-    del found[os.getpid()]
     return found
+
+
+def _below(process: int) -> Iterator[int]:
+    for task in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            children = [int(child) for child in task.read_text().split()]
+        except OSError:  # it has ended by now
+            continue
+        for child in children:
+            yield child
+            yield from _below(child)

@@ -23,4 +23,6 @@ export PATH="$PROJECT_DIR/.venv-test/bin:$PATH" PYTHONPATH="$PROJECT_DIR"
 ruff format --check .
 ruff check .
 mypy
+# Of a part of the tests, coverage would say nothing.
+if (($# == 0)); then set -- --cov --cov-report=term-missing; fi
 exec python -m pytest "$@"

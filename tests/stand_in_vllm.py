@@ -1,6 +1,7 @@
 """A stand-in for the Python that has vLLM, for starts that fail in ways that the real one doesn't on demand.
 
-launch_vllm.sh runs it as it would run the real one. What it does instead of serving is in STAND_IN.
+launch_vllm.sh runs it as it would run the real one. The variable STAND_IN says what it does: `serve`, or
+`blind` to serve without telling images apart, or else the line that it ends with.
 """
 
 import json

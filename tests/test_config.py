@@ -1,101 +1,133 @@
-"""Settings from environment and flags."""
+"""How settings are read from the environment and from flags, whatever they are."""
 
+import os
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
-from adapter.config import ENGINE_SETTINGS, PROJECT_DIR, Settings, environment_name
+from adapter.config import (
+    PROJECT_DIR,
+    SettingsGroup,
+    default_log_dir,
+    default_run_dir,
+    engine_environment,
+    environment_name,
+    worker_environment,
+)
 from adapter.errors import SettingsError
 
 
+class Lamp(SettingsGroup):
+    """A group with settings that no other module knows."""
+
+    lamp_colour: str | None = Field(None, description="What it shines in.")
+    lamp_watts: int = Field(5, ge=1, description="Its power.")
+
+
 @pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
+def no_lamp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes away what the environment says about lamps."""
+    for name in Lamp.model_fields:
         monkeypatch.delenv(environment_name(name), raising=False)
 
 
-def test_load_without_anything_gives_the_contracts_address() -> None:
-    """Where AI-Toolkit looks for the service."""
-    settings = Settings.load()
-    assert (settings.host, settings.port) == ("127.0.0.1", 5000)
-    assert settings.engine_url is None
+def test_load_without_anything_gives_the_defaults() -> None:
+    """Nothing has to be set."""
+    assert Lamp.load() == Lamp(lamp_colour=None, lamp_watts=5)
 
 
-def test_load_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty variable counts as none."""
-    monkeypatch.setenv("CAPTION_HOST", "0.0.0.0")
-    monkeypatch.setenv("CAPTION_PORT", "7000")
-    monkeypatch.setenv("CAPTION_MODEL", "")
-    settings = Settings.load()
-    assert (settings.host, settings.port, settings.model) == ("0.0.0.0", 7000, None)
+def test_load_reads_the_environment_and_takes_empty_for_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start script may pass on variables that are empty."""
+    monkeypatch.setenv("CAPTION_LAMP_WATTS", "7")
+    monkeypatch.setenv("CAPTION_LAMP_COLOUR", "")
+    assert Lamp.load() == Lamp(lamp_colour=None, lamp_watts=7)
 
 
-def test_load_with_a_flag_prefers_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flag that isn't given is None."""
-    monkeypatch.setenv("CAPTION_PORT", "7000")
-    assert Settings.load({"port": 8000, "host": None}).port == 8000
+def test_load_with_a_flag_prefers_it_to_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flag that isn't given is None, and leaves the variable in place."""
+    monkeypatch.setenv("CAPTION_LAMP_WATTS", "7")
+    monkeypatch.setenv("CAPTION_LAMP_COLOUR", "red")
+    assert Lamp.load({"lamp_watts": 8, "lamp_colour": None}) == Lamp(lamp_colour="red", lamp_watts=8)
+
+
+def test_load_ignores_flags_of_other_groups() -> None:
+    """A command hands all of its flags to each group that it uses."""
+    assert Lamp.load({"lamp_watts": 8, "door": "open"}).lamp_watts == 8
 
 
 @pytest.mark.parametrize(
-    ("flags", "variable", "value", "place"),
+    ("flags", "variable", "place"),
     [
-        ({"port": 70000}, "", "", "--port: "),
-        ({}, "CAPTION_PORT", "abc", "CAPTION_PORT: "),
-        ({}, "CAPTION_MAX_MODEL_LEN", "1", "CAPTION_MAX_MODEL_LEN: "),
-        ({"engine_url": "ftp://x"}, "", "", "--engine-url: "),
-        ({"engine_url": "unix:relative"}, "", "", "--engine-url: "),
+        ({"lamp_watts": 0}, "", "--lamp-watts: "),
+        ({"lamp_watts": 0}, "7", "--lamp-watts: "),
+        ({}, "many", "CAPTION_LAMP_WATTS: "),
+        ({"lamp_colour": "red"}, "0", "CAPTION_LAMP_WATTS: "),
     ],
 )
-def test_load_of_a_mistake_names_the_place(
-    monkeypatch: pytest.MonkeyPatch, flags: dict[str, object], variable: str, value: str, place: str
+def test_load_of_a_mistake_names_the_flag_or_the_variable(
+    monkeypatch: pytest.MonkeyPatch, flags: dict[str, object], variable: str, place: str
 ) -> None:
-    """As the user wrote it: the flag or the variable."""
-    if variable:
-        monkeypatch.setenv(variable, value)
+    """The message is one line that names the place where the user wrote it."""
+    monkeypatch.setenv("CAPTION_LAMP_WATTS", variable)
     with pytest.raises(SettingsError) as caught:
-        Settings.load(flags)
+        Lamp.load(flags)
     assert str(caught.value).startswith(place)
     assert "\n" not in str(caught.value)
 
 
-def test_the_key_is_in_no_output_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is an empty one a key."""
-    settings = Settings.load({"api_key": "secret"})
-    assert settings.key == "secret"
-    assert "secret" not in repr(settings)
-    monkeypatch.setenv("CAPTION_API_KEY", "")
-    assert Settings.load().key is None
+def test_loaded_settings_can_not_be_changed() -> None:
+    """What was checked once stays as it is."""
+    with pytest.raises(ValueError, match="frozen"):
+        Lamp.load().lamp_watts = 6  # type: ignore[misc]
 
 
-def test_image_hosts_are_separated_by_commas() -> None:
-    """Blanks don't matter."""
-    settings = Settings.load({"allowed_image_hosts": " a.example, b.example:8080,"})
-    assert settings.image_hosts == ("a.example", "b.example:8080")
-    assert Settings.load().image_hosts == ()
+def test_description_of_a_setting_names_its_variable_once() -> None:
+    """Also in a group that is put together from others."""
+
+    class Room(Lamp):
+        """A group with all settings of another one."""
+
+    for group in (Lamp, Room):
+        description = group.model_fields["lamp_watts"].description
+        assert description == "Its power. [env: CAPTION_LAMP_WATTS]"
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "https://engine.example/", "unix:/run/e.sock"])
-def test_load_takes_engine_urls(url: str) -> None:
-    """Over TCP or a Unix socket."""
-    assert Settings.load({"engine_url": url}).engine_url == url.rstrip("/")
-
-
-def test_engine_environment_holds_the_settings_that_the_script_reads(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A flag of ours must win over a variable that the script would see."""
+def test_engine_environment_replaces_what_the_script_would_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flag wins over a variable, and a setting that is unset hides one; all else is passed on."""
     monkeypatch.setenv("CAPTION_MODEL", "other")
-    monkeypatch.setenv("CAPTION_QUANTIZATION", "")
-    environment = Settings.load({"model": "mine", "venv_dir": tmp_path}).engine_environment()
+    monkeypatch.setenv("CAPTION_QUANTIZATION", "fp8")
+    monkeypatch.setenv("CAPTION_LAMP_COLOUR", "red")
+    environment = engine_environment({"model": "mine", "quantization": None, "venv_dir": Path("/v")})
     assert environment["CAPTION_MODEL"] == "mine"
-    assert environment["CAPTION_VENV_DIR"] == str(tmp_path)
+    assert environment["CAPTION_VENV_DIR"] == "/v"
     assert "CAPTION_QUANTIZATION" not in environment
-    assert "PATH" in environment
-    assert set(ENGINE_SETTINGS) <= set(Settings.model_fields)
+    assert environment["CAPTION_LAMP_COLOUR"] == "red"
+    assert environment["PATH"] == os.environ["PATH"]
 
 
-def test_the_readme_has_every_setting() -> None:
-    """With its flag and its variable."""
-    readme = (PROJECT_DIR / "README.md").read_text()
-    for name in Settings.model_fields:
-        assert f"| `--{name.replace('_', '-')}` | `{environment_name(name)}` |" in readme
+def test_worker_environment_lets_the_users_own_values_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory settings are only defaults."""
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "7")
+    environment = worker_environment()
+    assert environment["MALLOC_MMAP_THRESHOLD_"] == "7"
+    assert int(environment["MALLOC_TRIM_THRESHOLD_"]) > 2**20
+    assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_default_folders_follow_the_freedesktop_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each user has folders to himself, wherever the system keeps them."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/7")
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    assert default_run_dir() == Path(f"/run/user/7/joycaption-{os.getuid()}")
+    assert default_log_dir() == Path("/state/joycaption")
+    for name in ("XDG_RUNTIME_DIR", "TMPDIR", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert default_run_dir() == Path(f"/tmp/joycaption-{os.getuid()}")
+    assert default_log_dir() == Path.home() / ".local/state/joycaption"
+
+
+def test_project_dir_holds_the_launch_script() -> None:
+    """What is started from there is found from any working directory."""
+    assert (PROJECT_DIR / "launch_vllm.sh").is_file()

@@ -1,28 +1,38 @@
 """What is kept of a request."""
 
+import pytest
+
 from adapter.trace import Stage, Trace
 
 
-def test_stages_add_up_and_are_observed_one_by_one() -> None:
-    """Also one that ends with an error."""
-    observed: list[Stage] = []
-    trace = Trace(lambda stage, seconds: observed.append(stage))
-    for stage in ("read", "engine", "engine"):
-        try:
-            with trace.stage(stage):
-                raise OSError
-        except OSError:
-            pass
-    assert observed == ["read", "engine", "engine"]
+def test_stage_when_it_ends_is_added_up_and_observed() -> None:
+    """A stage that ends with an error counts like any other."""
+    observed: list[tuple[Stage, float]] = []
+    trace = Trace(lambda stage, seconds: observed.append((stage, seconds)))
+    stages: tuple[Stage, ...] = ("read", "engine", "engine")
+    for stage in stages:
+        with pytest.raises(OSError), trace.stage(stage):
+            raise OSError
+    assert [stage for stage, _ in observed] == ["read", "engine", "engine"]
     assert set(trace.seconds) == {"read", "engine"}
-    assert trace.seconds["engine"] > 0
+    assert trace.seconds["engine"] == pytest.approx(observed[1][1] + observed[2][1])
 
 
-def test_texts_are_kept_only_when_asked_for() -> None:
-    """They are the users'."""
+def test_succeed_keeps_texts_only_when_asked_to() -> None:
+    """Prompts and captions belong to the users; their numbers are counted in any case."""
     silent, open_ = Trace(), Trace(keep_texts=True)
     for trace in (silent, open_):
         trace.succeed("Say.", "A cat.", 700, 3)
-        assert (trace.captions, trace.prompt_tokens, trace.completion_tokens) == (1, 700, 3)
+        trace.succeed("Say.", "A dog.", 700, 4)
+        assert (trace.captions, trace.prompt_tokens, trace.completion_tokens) == (2, 1400, 7)
     assert silent.texts is None
-    assert open_.texts == [("Say.", "A cat.")]
+    assert open_.texts == [("Say.", "A cat."), ("Say.", "A dog.")]
+
+
+def test_fail_counts_by_the_errors_code() -> None:
+    """A batch may fail in several ways."""
+    trace = Trace()
+    for code in ("file_missing", "image_damaged", "file_missing"):
+        trace.fail(code)
+    assert trace.failures == {"file_missing": 2, "image_damaged": 1}
+    assert trace.captions == 0

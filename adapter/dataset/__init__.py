@@ -1,1 +1,1 @@
-"""The dataset command: captions for folders of images."""
+"""Captioning datasets, as a library: it knows no terminal and no HTTP."""

@@ -1,96 +1,97 @@
-"""From captions to the writer: collected for a moment, written together, counted when they are safe."""
+"""From finished captions to the writer: collects them for a moment, has them written together, tells what
+came of each.
+"""
 
 import asyncio
-import contextlib
 import errno
-from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from adapter.dataset.ledger import LedgerError
-from adapter.dataset.records import displayed
-from adapter.dataset.sidecar import WriteError
-from adapter.dataset.tally import Tally
-from adapter.dataset.writer import EditedError, Finished, Writer
-from adapter.errors import CaptionError
+from adapter.caption.answer import Answer
+from adapter.dataset.claims import Claims
+from adapter.dataset.decide import KeepEdited
+from adapter.dataset.events import Emit, TextEdited, TextFailed, TextWritten
+from adapter.dataset.records import to_failure
+from adapter.dataset.writer import Finished, Outcome, Writer
+from adapter.errors import LedgerError, NothingWritableError, WriteError
 
 WRITE_CHUNK = 64  # texts that are written together,
 WRITE_S = 0.2  # or what has come in so long
-MOST_FAILURES = 32  # in a row; then nothing more will be written,
+MAX_FAILURES = 32  # in a row; then nothing more will be written,
 WHOLE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # if it's this, or nothing ever was
 
 
-class NothingWritableError(CaptionError):
-    """No text can be written any more."""
-
-
 class Outbox:
-    """Takes finished captions. `claims` are the outputs being made, which each leaves when it is settled."""
+    """Takes finished captions while `write` runs. Each text's claim is released when it is settled."""
 
-    def __init__(self, writer: Writer, claims: MutableMapping[str, str], tally: Tally) -> None:
+    def __init__(self, writer: Writer, claims: Claims, emit: Emit) -> None:
         self._writer = writer
         self._claims = claims
-        self._tally = tally
+        self._emit = emit
         self._finished: asyncio.Queue[Finished | None] = asyncio.Queue(WRITE_CHUNK * 4)
-        self._failures = 0
-        self._thread = ThreadPoolExecutor(1, "outbox")
-        self._broken: Callable[[CaptionError], None] = lambda error: None
-
-    @contextlib.asynccontextmanager
-    async def writing(self, broken: Callable[[CaptionError], None]) -> AsyncIterator[None]:
-        """Writes while the context lasts, and all that was put in by its end; calls `broken` when that is
-        of no use any more.
-        """
-        self._broken = broken
-        writing = asyncio.create_task(self._write())
-        try:
-            yield
-        finally:
-            await self._finished.put(None)
-            await writing
-            self._thread.shutdown()
+        self._failures: list[WriteError] = []  # in a row
+        self._has_written = False
 
     async def put(self, finished: Finished) -> None:
-        """Waits when the disk is slower than the engine."""
+        """Takes a caption; waits where the disk is slower than the engine."""
         await self._finished.put(finished)
 
-    async def _write(self) -> None:
-        loop = asyncio.get_running_loop()
+    async def end(self) -> None:
+        """Takes no more: `write` returns when it has written what it has."""
+        await self._finished.put(None)
+
+    async def write(self) -> None:
+        """Writes until `end` is called. Raises NothingWritableError where that has become of no use."""
+        with ThreadPoolExecutor(1, "outbox") as thread:
+            ended = False
+            while not ended:
+                batch, ended = await self._collect()
+                if batch:
+                    await self._write_batch(batch, thread)
+
+    async def _collect(self) -> tuple[list[Finished], bool]:
+        """Waits for the next batch, and tells whether it is the last one."""
         finished = await self._finished.get()
+        batch: list[Finished] = []
+        deadline = asyncio.get_running_loop().time() + WRITE_S
         while finished is not None:
-            batch = [finished]
-            deadline = loop.time() + WRITE_S
-            while len(batch) < WRITE_CHUNK:
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        finished = await self._finished.get()
-                except TimeoutError:
-                    break
-                if finished is None:
-                    break
-                batch.append(finished)
-            await self._write_batch(batch)
-            if finished is not None:
-                finished = await self._finished.get()
+            batch.append(finished)
+            if len(batch) == WRITE_CHUNK:
+                return batch, False
+            try:
+                async with asyncio.timeout_at(deadline):
+                    finished = await self._finished.get()
+            except TimeoutError:
+                return batch, False
+        return batch, True
 
-    async def _write_batch(self, batch: Sequence[Finished]) -> None:
-        errors: Sequence[CaptionError | None]
+    async def _write_batch(self, batch: Sequence[Finished], thread: ThreadPoolExecutor) -> None:
+        outcomes: Sequence[Outcome]
         try:
-            errors = await asyncio.get_running_loop().run_in_executor(self._thread, self._writer.write, batch)
+            outcomes = await asyncio.get_running_loop().run_in_executor(thread, self._writer.write, batch)
         except LedgerError as failed:
-            errors = [WriteError(failed.message, errno.EIO)] * len(batch)
-        for finished, error in zip(batch, errors, strict=True):
-            self._claims.pop(finished.task.output, None)
-            self._count(finished, error)
+            outcomes = [WriteError(failed.message, errno.EIO)] * len(batch)
+        for finished, outcome in zip(batch, outcomes, strict=True):
+            self._claims.release(finished.place)
+            self._tell(finished, outcome)
+        self._check()
 
-    def _count(self, finished: Finished, error: CaptionError | None) -> None:
-        if error is None and not isinstance(finished.result, CaptionError):
-            self._tally.succeed(finished.result.caption)
-            self._failures = 0
-        elif isinstance(error, EditedError):
-            self._tally.edited += 1
-        elif error is not None:
-            self._tally.fail(displayed(finished.job.key), displayed(error.message), error.code)
-            if isinstance(error, WriteError):
-                self._failures += 1
-                if self._failures >= MOST_FAILURES and (error.number in WHOLE_DISK or not self._tally.done):
-                    self._broken(NothingWritableError(f"Nothing can be written. {error.message}"))
+    def _tell(self, finished: Finished, outcome: Outcome) -> None:
+        image = finished.job.name
+        if isinstance(outcome, Answer):
+            self._emit(TextWritten(image, outcome))
+            self._failures, self._has_written = [], True
+        elif isinstance(outcome, KeepEdited):
+            self._emit(TextEdited(image))
+        else:
+            self._emit(TextFailed(to_failure(image, finished.task.output, outcome)))
+            if isinstance(outcome, WriteError):
+                self._failures.append(outcome)
+
+    def _check(self) -> None:
+        """Raises NothingWritableError where going on would only waste captions."""
+        if len(self._failures) < MAX_FAILURES:
+            return
+        last = self._failures[-1]
+        if last.number in WHOLE_DISK or not self._has_written:
+            raise NothingWritableError(f"Nothing can be written. {last.message}")

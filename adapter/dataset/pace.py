@@ -1,22 +1,28 @@
-"""How many images are under way: enough that the engine always has work waiting, and not many more."""
+"""Limits how many items are under way: enough that the engine always has work waiting, and not many more."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 
-# What adapts begins with it: with 32, short runs lost a tenth of the engine's rate (bench/README.md).
-LEAST = 64
+from adapter.engine.fleet import Fleet
+from adapter.errors import CaptionError
+
+# A limit that adapts begins here: with 32, short runs lost a tenth of the engine's rate (bench/README.md).
+MIN_UNDER_WAY = 64
 ALWAYS_WAITING = 8
 # More than this share of what runs needn't wait: it would only fill the memory.
-MOST_WAITING = 0.5
+MAX_WAITING_SHARE = 0.5
 GROWTH, DECLINE = 1.5, 0.9
+OBSERVE_S = 1.0
 
 
 class Pace:
-    """A limit that follows what the engine reports, between LEAST and `cap`; or is `fixed`."""
+    """A limit that follows what the engine reports, between MIN_UNDER_WAY and `cap`, unless it is `fixed`."""
 
     def __init__(self, cap: int, fixed: int | None = None) -> None:
         self._cap = cap
         self._adapts = fixed is None
-        self.limit = min(LEAST, cap) if fixed is None else fixed
+        self.limit = min(MIN_UNDER_WAY, cap) if fixed is None else fixed
         self.under_way = 0
         self._changed = asyncio.Event()
 
@@ -25,24 +31,45 @@ class Pace:
         return self.under_way < self.limit
 
     def observe(self, running: int, waiting: int) -> None:
-        """What the engine says: requests that it computes, and those that wait for it."""
+        """Takes what the engine reports: the requests that it computes, and those that wait for it."""
         if not self._adapts:
             return
         if waiting == 0 and self.under_way >= self.limit:
             self.limit = min(self._cap, max(self.limit + 1, int(self.limit * GROWTH)))
             self._changed.set()
-        elif waiting > max(ALWAYS_WAITING, running * MOST_WAITING):
-            self.limit = max(min(LEAST, self._cap), int(self.limit * DECLINE))
+        elif waiting > max(ALWAYS_WAITING, running * MAX_WAITING_SHARE):
+            self.limit = max(min(MIN_UNDER_WAY, self._cap), int(self.limit * DECLINE))
+
+    @contextlib.asynccontextmanager
+    async def following(self, fleet: Fleet) -> AsyncIterator[None]:
+        """Asks the engine how busy it is, once in OBSERVE_S seconds while the context lasts."""
+        task = asyncio.create_task(self._follow(fleet))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.result()  # raises: it ends by itself only through a bug
 
     async def wait_for_room(self) -> None:
+        """Waits until one more item may be under way."""
         while not self.has_room:
             self._changed.clear()
             await self._changed.wait()
 
     def begin_one(self) -> None:
-        """One more image is under way."""
+        """Notes that one more item is under way."""
         self.under_way += 1
 
     def end_one(self) -> None:
+        """Notes that one of them is done with."""
         self.under_way -= 1
         self._changed.set()
+
+    async def _follow(self, fleet: Fleet) -> None:
+        while True:
+            await asyncio.sleep(OBSERVE_S)
+            with contextlib.suppress(CaptionError):  # without an answer it stays as it is
+                load = await (await fleet.endpoint()).client.load()
+                self.observe(load.running, load.waiting)

@@ -1,16 +1,16 @@
-"""What a ledger keeps: an entry for each text, and a failure for each that couldn't be had."""
+"""What a ledger keeps: an entry for each text, and a failure for each that couldn't be made."""
 
 import time
 from dataclasses import dataclass
 
 from adapter.errors import CaptionError
 
-WRITTEN, FOUND = "written", "found"  # by us, or there before
+WRITTEN, FOUND = "written", "found"  # by a run, or there before
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A text of an image as the ledger knows it. See the schema for its fields."""
+    """A text of an image as the ledger knows it. `ledger_file` has what the fields mean."""
 
     output: str
     image: str
@@ -31,7 +31,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Failure:
-    """A text that couldn't be had. `code` is the error's, `at` Unix time in seconds."""
+    """A text that couldn't be made. `code` is the error's, `at` Unix time in seconds."""
 
     image: str
     output: str
@@ -41,10 +41,10 @@ class Failure:
 
 
 def to_failure(image: str, output: str, error: CaptionError) -> Failure:
-    """`error` as the ledger keeps it, its text fit for any file."""
+    """Gives `error` as the ledger keeps it, its text fit for any file."""
     return Failure(image, output, error.code, displayed(error.message), time.time())
 
 
 def displayed(text: str) -> str:
-    """`text` with what no terminal can show escaped: bytes of names that aren't UTF-8."""
+    """Gives `text` with what no terminal can show escaped: bytes of names that aren't UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()

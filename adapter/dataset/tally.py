@@ -1,18 +1,31 @@
-"""What came of a run, counted as it goes."""
+"""What came of a run, counted from its events as it goes."""
 
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapter.chat import Caption
+from adapter.caption.answer import Answer
+from adapter.dataset.events import (
+    CaptioningBegan,
+    EngineBack,
+    Event,
+    TextEdited,
+    TextFailed,
+    TextSkipped,
+    TextWritten,
+)
+from adapter.dataset.records import Failure, displayed
 
-MOST_EXAMPLES = 3
+MAX_EXAMPLES = 3
 
 
 @dataclass
 class Tally:
-    """Counts of texts. `started` is when the first caption was asked for, on the monotonic clock."""
+    """Counts of texts.
+
+    `started` is the time on the monotonic clock at which the first caption was asked for.
+    """
 
     done: int = 0
     skipped: int = 0
@@ -30,6 +43,7 @@ class Tally:
 
     @property
     def settled(self) -> int:
+        """Texts that nothing is left to do about."""
         return self.done + self.skipped + self.edited + self.failed
 
     @property
@@ -38,36 +52,52 @@ class Tally:
 
     @property
     def rate(self) -> float:
-        """Texts made in a second, the time without an engine left out."""
+        """Texts per second, the time without an engine left out."""
         return self.done / max(self.seconds - self.resting_s, 1e-9)
 
     @property
     def remaining_s(self) -> float | None:
-        """An estimate, None while there is nothing to base it on."""
+        """An estimate of the time that is left, None while there is nothing to base it on."""
         if self.total is None or not self.done:
             return None
         return max(0, self.total - self.settled) / self.rate
 
-    def begin(self) -> None:
-        """The first caption is asked for now."""
-        self.started = time.monotonic()
+    def take(self, event: Event) -> None:
+        """Counts what an event tells."""
+        match event:
+            case CaptioningBegan():
+                self.started = time.monotonic()
+            case TextWritten(_, answer):
+                self._succeed(answer)
+            case TextSkipped():
+                self.skipped += 1
+            case TextEdited():
+                self.edited += 1
+            case TextFailed(failure):
+                self.fail(failure)
+            case EngineBack(away_s):
+                self.resting_s += away_s
+            case _:
+                pass  # nothing to count
 
-    def succeed(self, caption: Caption) -> None:
+    def fail(self, failure: Failure) -> None:
+        """Counts a failure, and keeps the first of each reason as examples."""
+        self.failed += 1
+        self.reasons[failure.code] += 1
+        examples = self.examples.setdefault(failure.code, [])
+        if len(examples) < MAX_EXAMPLES:
+            examples.append(f"{displayed(failure.image)}: {failure.message}")
+
+    def _succeed(self, answer: Answer) -> None:
         if self.first_s is None:
             self.first_s = self.seconds
         self.done += 1
-        self.cut += caption.finish_reason == "length"
-        self.prompt_tokens += caption.prompt_tokens
-        self.completion_tokens += caption.completion_tokens
-
-    def fail(self, image: str, message: str, reason: str) -> None:
-        self.failed += 1
-        self.reasons[reason] += 1
-        examples = self.examples.setdefault(reason, [])
-        if len(examples) < MOST_EXAMPLES:
-            examples.append(f"{image}: {message}")
+        self.cut += answer.finish_reason == "length"
+        self.prompt_tokens += answer.prompt_tokens
+        self.completion_tokens += answer.completion_tokens
 
     def as_dict(self) -> dict[str, Any]:
+        """Gives the counts for programs."""
         return {
             "done": self.done,
             "skipped": self.skipped,

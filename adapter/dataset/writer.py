@@ -1,167 +1,139 @@
 """Finished captions onto the disk: many at a time, each whole or not at all, and none without its record.
 
-The order makes that hold through a kill at any moment: the new texts go into temporary files, then what is
-known of them into the ledger, then the files into their places. The run after one that ended in between finds
+The order makes that hold through a kill at any moment: first the new texts are staged, then what is known of
+them goes into the ledger, then they are put into their places. The run after one that ended in between finds
 a record whose text isn't there, and makes it again.
 """
 
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from adapter.captioner import TimedCaption
-from adapter.dataset import sidecar
-from adapter.dataset.ledger import Ledger, LedgerError
-from adapter.dataset.plan import Job, Policy, Task
+from adapter.caption.answer import Answer
+from adapter.dataset.decide import KeepEdited
+from adapter.dataset.ledger import Ledger
+from adapter.dataset.planning import Job, Task
 from adapter.dataset.records import WRITTEN, Entry, Failure, to_failure
-from adapter.dataset.sidecar import WriteError
-from adapter.errors import CaptionError, EngineError
+from adapter.dataset.texts.text_store import Staged, Texts
+from adapter.errors import CaptionError, EmptyCaptionError, LedgerError, WriteError
 
 SYNC_THREADS = 8  # a disk takes several files at a time faster than one after the other
 
 
-class EmptyCaptionError(EngineError):
-    """The model wrote nothing."""
-
-    def __init__(self) -> None:
-        super().__init__("The model wrote nothing")
-
-
-class EditedError(CaptionError):
-    """Somebody changed the text while the caption was being made; it stays as it is."""
-
-    def __init__(self) -> None:
-        super().__init__("The text was changed meanwhile")
-
-
 @dataclass(frozen=True)
 class Finished:
-    """A caption to be written, or the error that came instead."""
+    """An answer that is to be written, or the error that came instead."""
 
     job: Job
     task: Task
-    result: TimedCaption | CaptionError
+    result: Answer | CaptionError
+
+    @property
+    def place(self) -> str:
+        """The absolute place of the text."""
+        return self.job.dataset.place(self.task.output)
+
+
+# What came of it: the answer whose text is in its place, a text that was changed meanwhile and stays, or an
+# error.
+Outcome = Answer | KeepEdited | CaptionError
 
 
 @dataclass(frozen=True)
-class _Written:
-    """A text on its way: `temporary` is where it is until it is put in its place."""
+class _Begun:
+    """A staged text, with what the ledger is to know of it."""
 
-    finished: Finished
+    answer: Answer
+    staged: Staged
     entry: Entry
-    temporary: str | None
 
 
 class Writer:
-    """Writes finished captions. `model` is asked for the served one's name once there are captions."""
+    """Writes answers as texts. Must be closed."""
 
-    def __init__(self, policy: Policy, model: Callable[[], str]) -> None:
-        self._policy = policy
-        self._model = model
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
         self._threads = ThreadPoolExecutor(SYNC_THREADS, "write")
 
     def close(self) -> None:
         self._threads.shutdown()
 
-    def write(self, batch: Sequence[Finished]) -> list[CaptionError | None]:
-        """Writes them all; for each its error, or None. Errors are in the ledger when it returns, too.
+    def write(self, batch: Sequence[Finished]) -> list[Outcome]:
+        """Writes them all, and gives what came of each. Errors are in the ledger too when it returns.
 
-        Raises LedgerError when the ledger can't be written: then none of the texts is.
+        Raises LedgerError where the ledger can't be written: then none of the texts is.
         """
-        outcomes = list(self._threads.map(self._begin, batch))
-        written = [outcome for outcome in outcomes if isinstance(outcome, _Written)]
+        begun = list(self._threads.map(self._begin, batch))
+        staged = [one.staged for one in begun if isinstance(one, _Begun)]
         try:
-            self._record(batch, outcomes)
+            self._record(batch, begun)
         except LedgerError:
-            for one in written:
-                if one.temporary is not None:
-                    sidecar.discard(one.temporary)
+            for one in staged:
+                self._texts.discard(one)
             raise
-        late = [_put_in_place(outcome) if isinstance(outcome, _Written) else None for outcome in outcomes]
-        if any(late):
-            self._record(batch, late)
-        folders = {os.path.dirname(one.finished.task.output) for one in written if one.temporary}
-        list(self._threads.map(sidecar.sync_folder, folders))
-        return [
-            error if isinstance(outcome, _Written) else outcome
-            for outcome, error in zip(outcomes, late, strict=True)
+        outcomes = [self._put(one) if isinstance(one, _Begun) else one for one in begun]
+        late = [
+            outcome if isinstance(one, _Begun) else None for one, outcome in zip(begun, outcomes, strict=True)
         ]
+        if any(isinstance(outcome, CaptionError) for outcome in late):
+            self._record(batch, late)
+        list(self._threads.map(self._texts.sync_folder, self._texts.folders(staged)))
+        return outcomes
 
-    def _begin(self, finished: Finished) -> _Written | CaptionError:
-        if isinstance(finished.result, CaptionError):
-            return finished.result
-        task, caption = finished.task, finished.result.caption
-        text = task.recipe.text(caption.text)
+    def _begin(self, finished: Finished) -> _Begun | KeepEdited | CaptionError:
+        """Stages the text. Nothing of it can be seen yet."""
+        job, task, answer = finished.job, finished.task, finished.result
+        if isinstance(answer, CaptionError):
+            return answer
+        text = task.recipe.text(answer.text)
         if not text:
             return EmptyCaptionError()
         try:
-            content, temporary, seen = text.encode(), None, None
-            if self._policy.sidecars:
-                existing = sidecar.read(task.output)
-                seen = None if existing is None else sidecar.content_hash(existing)
-                if seen != task.seen_hash and not self._policy.overwrite_edited:
-                    return EditedError()
-                content = sidecar.combine(existing, text, self._policy.existing, task.recipe.trigger)
-                temporary = sidecar.write_temporary(task.output, content)
+            staged = self._texts.stage(finished.place, text, task.recipe.trigger, task.seen_hash)
         except WriteError as error:
             return error
-        job = finished.job
-        size, mtime_ns = _size_and_time(job.image.path)
+        if staged is None:
+            return KeepEdited()
+        fingerprint = job.item.fingerprint()
         entry = Entry(
-            output=_output_key(job, task),
-            image=job.key,
+            output=task.output,
+            image=job.name,
             style=task.recipe.style,
             state=WRITTEN,
-            size=size,
-            mtime_ns=mtime_ns,
-            details=task.recipe.details(job.image.relative, self._model()),
-            hash=sidecar.content_hash(content),
-            previous_hash=seen,
-            text=None if self._policy.sidecars else text,
-            prompt_tokens=caption.prompt_tokens,
-            completion_tokens=caption.completion_tokens,
-            seconds=round(finished.result.seconds, 3),
-            finish_reason=caption.finish_reason,
+            size=None if fingerprint is None else fingerprint.size,
+            mtime_ns=None if fingerprint is None else fingerprint.mtime_ns,
+            details=task.recipe.details(job.item.key, answer.weights),
+            hash=staged.hash,
+            previous_hash=staged.previous_hash,
+            text=staged.text,
+            prompt_tokens=answer.prompt_tokens,
+            completion_tokens=answer.completion_tokens,
+            seconds=round(answer.seconds, 3),
+            finish_reason=answer.finish_reason,
             at=time.time(),
         )
-        return _Written(finished, entry, temporary)
+        return _Begun(answer, staged, entry)
 
-    def _record(self, batch: Sequence[Finished], outcomes: Sequence[_Written | CaptionError | None]) -> None:
+    def _put(self, begun: _Begun) -> Answer | WriteError:
+        try:
+            self._texts.put(begun.staged)
+        except WriteError as error:
+            return error
+        return begun.answer
+
+    def _record(self, batch: Sequence[Finished], outcomes: Sequence[_Begun | Outcome | None]) -> None:
+        """Writes entries of what is begun and failures of what failed, ledger by ledger.
+
+        Raises LedgerError.
+        """
         by_ledger: dict[int, tuple[Ledger, list[Entry], list[Failure]]] = {}
         for finished, outcome in zip(batch, outcomes, strict=True):
-            ledger = finished.job.ledger
+            ledger = finished.job.dataset.ledger
             _, entries, failures = by_ledger.setdefault(id(ledger), (ledger, [], []))
-            if isinstance(outcome, _Written):
+            if isinstance(outcome, _Begun):
                 entries.append(outcome.entry)
-            elif outcome is not None and not isinstance(outcome, EditedError):
-                failures.append(
-                    to_failure(finished.job.key, _output_key(finished.job, finished.task), outcome)
-                )
+            elif isinstance(outcome, CaptionError):
+                failures.append(to_failure(finished.job.name, finished.task.output, outcome))
         for ledger, entries, failures in by_ledger.values():
             ledger.record(entries, failures)
-
-
-def _size_and_time(path: str) -> tuple[int | None, int | None]:
-    """Those of the image's file, in bytes and nanoseconds; None when it is gone by now."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None, None
-    return status.st_size, status.st_mtime_ns
-
-
-def _put_in_place(written: _Written) -> CaptionError | None:
-    if written.temporary is None:
-        return None
-    try:
-        sidecar.put_in_place(written.temporary, written.finished.task.output)
-    except WriteError as error:
-        return error
-    return None
-
-
-def _output_key(job: Job, task: Task) -> str:
-    """The output as the ledger names it, in the way that it names the image."""
-    return task.output if os.path.isabs(job.key) else os.path.relpath(task.output, job.image.root)

@@ -1,21 +1,21 @@
-"""The HTTP client to vLLM: a bare aiohttp session, replies typed by openai.types.
+"""The HTTP client to vLLM: a bare aiohttp session.
 
-Here aiohttp's errors and the engine's statuses become ours. The bodies come from `chat`.
+Here aiohttp's errors and the engine's statuses become ours. The bodies come from `caption.request`.
 """
 
 import contextlib
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
-from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, ValidationError
 
+from adapter.caption.answer import Chunk, Completion
+from adapter.engine.load import Load
 from adapter.errors import (
+    CaptionError,
     EngineBusyError,
     EngineError,
     EngineRefusedError,
@@ -28,17 +28,10 @@ from adapter.errors import (
 
 CONNECT_TIMEOUT_S = 5.0
 CONTEXT_EXCEEDED = ("maximum context length", "max_model_len")
-LOAD_SERIES = (b"num_requests_running", b"num_requests_waiting", b"generation_tokens_total")
-LOAD_LINE = re.compile(rb"^vllm:(%s)(?:\{[^}]*\})? ([0-9.e+]+)" % b"|".join(LOAD_SERIES), re.MULTILINE)
 EVENT_END = b"\n\n"
 EVENT_DATA = b"data:"
 LAST_EVENT = b"[DONE]"
 T = TypeVar("T", bound=BaseModel)
-Chunk = dict[str, Any]
-
-
-class _Tokens(BaseModel):
-    tokens: list[int]
 
 
 class ServedModel(BaseModel):
@@ -48,21 +41,23 @@ class ServedModel(BaseModel):
     root: str | None = None
 
 
-@dataclass(frozen=True)
-class Load:
-    """How busy the engine is: requests that it computes, those that wait, and the tokens it ever wrote."""
-
-    running: int
-    waiting: int
-    generated_tokens: int = 0
-
-
 class _Models(BaseModel):
     data: list[ServedModel]
 
 
+class _Tokens(BaseModel):
+    tokens: list[int]
+
+
+class _Text(BaseModel):
+    prompt: str
+
+
 class EngineClient:
-    """One connection pool to one engine. `url` is `http(s)://HOST:PORT` or `unix:/PATH`."""
+    """A pool of connections to one engine. `url` is `http(s)://HOST:PORT` or `unix:/PATH`. Must be closed.
+
+    `is_local` is true where the engine runs on this machine, with no network in between.
+    """
 
     def __init__(self, url: str, timeout_s: float) -> None:
         parts = urlsplit(url)
@@ -85,63 +80,65 @@ class EngineClient:
         )
 
     async def close(self) -> None:
+        """Closes all connections. What is asked afterwards raises EngineUnavailableError."""
         await self._session.close()
 
     async def healthy(self, timeout_s: float) -> bool:
-        """Whether `/health` answers 200 within `timeout_s`; taken for granted while descriptors are short."""
+        """Tells whether `/health` answers 200 within `timeout_s`.
+
+        While this process is short of descriptors it can't be asked, and the answer is yes.
+        """
         if self._session.closed:
             return False
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
             async with self._session.get(f"{self._base}/health", timeout=timeout) as response:
                 return response.status == 200
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             return isinstance(error, OSError) and is_shortage(error)
 
     async def load(self) -> Load:
-        """Raises what EngineError stands for. An engine that doesn't tell counts as idle."""
-        sums = dict.fromkeys(LOAD_SERIES, 0.0)
-        for name, value in LOAD_LINE.findall(await self._ask("GET", "/metrics")):
-            sums[name] += float(value)
-        return Load(*(int(sums[name]) for name in LOAD_SERIES))
+        """Asks how busy the engine is; one that doesn't tell counts as idle. Raises EngineError."""
+        return Load.of(await self._ask("GET", "/metrics"))
 
     async def model(self) -> ServedModel:
-        """Raises EngineError when none is served."""
+        """Asks what is served. Raises EngineError, also where nothing is."""
         models = _parse(_Models, await self._ask("GET", "/v1/models"))
         if not models.data:
             raise EngineError("The engine serves no model")
         return models.data[0]
 
     async def tokenize(self, model: str, messages: list[dict[str, Any]]) -> list[int]:
-        """The token ids of a conversation as the model gets them, image tokens expanded."""
+        """Gives the token ids of a conversation as the model gets them, image tokens expanded."""
         body = encode({"model": model, "messages": messages})
         return _parse(_Tokens, await self._ask("POST", "/tokenize", body)).tokens
 
     async def detokenize(self, model: str, ids: list[int]) -> str:
-        """The text of token ids."""
+        """Gives the text of token ids."""
         answer = await self._ask("POST", "/detokenize", encode({"model": model, "tokens": ids}))
         return _parse(_Text, answer).prompt
 
-    async def complete(self, body: bytes) -> ChatCompletion:
-        """One chat completion. `body` is what `encode` makes of its arguments: its image is large, and while
-        hundreds of requests wait, there should be no second copy of each.
+    async def complete(self, body: bytes) -> Completion:
+        """Asks for one chat completion.
 
-        Raises what EngineError stands for, and InvalidRequestError for a prompt that doesn't fit the model's
-        context. vLLM itself keeps `max_tokens` to what the prompt leaves.
+        `body` is what `encode` makes of its arguments: the image in it is large, and while hundreds of
+        requests wait there should be no second copy of each. Raises EngineError, and InvalidRequestError for
+        a prompt that doesn't fit the model's context. vLLM itself keeps `max_tokens` to what the prompt
+        leaves.
         """
-        return _parse(ChatCompletion, await self._ask("POST", "/v1/chat/completions", body))
+        return _parse(Completion, await self._ask("POST", "/v1/chat/completions", body))
 
     @contextlib.asynccontextmanager
-    async def stream(self, arguments: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[list[Chunk]]]:
-        """One chat completion as it is written: OpenAI's chunks, as many at a time as arrived together.
+    async def stream(self, body: bytes) -> AsyncIterator[AsyncIterator[list[Chunk]]]:
+        """Asks for one chat completion as it is written, and gives as many chunks at a time as arrive
+        together.
 
-        The last holds the usage. They stay plain dicts: a model of openai.types for each of thousands a
-        second costs more than all else that is done with them. Leaving the context ends the engine's work.
-        Raises as `complete`, at the beginning and while it is read.
+        `body` is made by `encode_stream`. The last chunk holds the usage. Chunks stay plain dicts: a checked
+        model for each of thousands per second costs more than all else that is done with them. Leaving the
+        context ends the engine's work. Raises as `complete` does, at the beginning and during the iteration.
         """
-        body = {**arguments, "stream": True, "stream_options": {"include_usage": True}}
         with _as_ours():
-            response = await self._send("POST", "/v1/chat/completions", encode(body))
+            response = await self._send("POST", "/v1/chat/completions", body)
         async with response:
             if response.status != 200:
                 with _as_ours():
@@ -173,31 +170,37 @@ class EngineClient:
 
 
 def encode(arguments: Mapping[str, Any]) -> bytes:
-    """The body of a request."""
+    """Gives the body of a request."""
     return orjson.dumps(arguments)
 
 
-class _Text(BaseModel):
-    prompt: str
+def encode_stream(arguments: Mapping[str, Any]) -> bytes:
+    """Gives the body of a request for a stream that ends with the usage."""
+    return encode({**arguments, "stream": True, "stream_options": {"include_usage": True}})
+
+
+def to_ours(error: aiohttp.ClientError | OSError) -> CaptionError:
+    """Gives our error for an error of aiohttp's client, or of the connection itself."""
+    if isinstance(error, OSError) and is_shortage(error):
+        return OutOfResourcesError.from_os(error)
+    if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
+        return EngineTimeoutError("The engine took too long")
+    if isinstance(error, aiohttp.ClientConnectionError | OSError):
+        return EngineUnavailableError("The engine can't be reached; try again soon")
+    return EngineError("The engine's answer broke off")
 
 
 @contextlib.contextmanager
 def _as_ours() -> Iterator[None]:
-    """aiohttp's errors as ours."""
+    """Turns the errors of aiohttp and of the connection into ours."""
     try:
         yield
-    except TimeoutError as error:
-        raise EngineTimeoutError("The engine took too long") from error
-    except aiohttp.ClientConnectionError as error:
-        if isinstance(error, OSError) and is_shortage(error):
-            raise OutOfResourcesError.from_os(error) from error
-        raise EngineUnavailableError("The engine can't be reached; try again soon") from error
-    except aiohttp.ClientError as error:
-        raise EngineError("The engine's answer broke off") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise to_ours(error) from error
 
 
 async def _chunks(content: aiohttp.StreamReader) -> AsyncIterator[list[Chunk]]:
-    """The chunks of a server-sent event stream up to its `[DONE]`."""
+    """Gives the chunks of a server-sent event stream up to its `[DONE]`."""
     rest = b""
     with _as_ours():
         async for received in content.iter_any():
@@ -230,10 +233,10 @@ def _parse(kind: type[T], answer: bytes) -> T:
         raise EngineError("The engine's answer can't be read") from error
 
 
-def _refusal(status: int, answer: bytes) -> Exception:
-    """Our error for a status of the engine's; its own text stays behind as the cause."""
+def _refusal(status: int, answer: bytes) -> CaptionError:
+    """Gives our error for a status of the engine's, with the engine's own text as its cause, for the log."""
     text = answer[:2000].decode("utf-8", "replace")
-    error: Exception
+    error: CaptionError
     if status in (429, 503):
         error = EngineBusyError("The engine has too much to do; try again soon")
     elif status < 500 and any(hint in text for hint in CONTEXT_EXCEEDED):

@@ -1,4 +1,4 @@
-"""Brings a model's files from the hub before the engine starts, telling how far it is.
+"""Downloads a model's files from the hub before the engine starts, and prints how far it is.
 
 Run as `python -m adapter.engine.fetch MODEL` by launch_vllm.sh with the engine's Python, which has
 huggingface_hub. Each line that begins with `download: ` is JSON for `progress`.
@@ -28,7 +28,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Download:
-    """What of the files lies in the cache."""
+    """How much of the files lies in the cache."""
 
     bytes_done: int
     bytes_total: int
@@ -38,7 +38,7 @@ class Download:
 
 
 def measure(files: list[RemoteFile], blobs: Path) -> Download:
-    """Looks into the cache's folder of blobs; a file under way is there as `BLOB*.incomplete`."""
+    """Measures what lies in the cache's folder of blobs, where a file under way is `BLOB*.incomplete`."""
     done, whole, current = 0, 0, ""
     for file in files:
         finished = blobs / file.blob
@@ -54,7 +54,7 @@ def measure(files: list[RemoteFile], blobs: Path) -> Download:
 
 
 def fetch(model: str) -> None:
-    """All of the model's files are in the cache afterwards. Ends the program with one line if not."""
+    """Brings all of the model's files into the cache. Ends the program with one line where that fails."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.errors import (
@@ -107,7 +107,7 @@ def fetch(model: str) -> None:
 
 
 def wanted_files(info: Any) -> list[RemoteFile]:
-    """The files of a hub model (huggingface_hub's ModelInfo) that match PATTERNS."""
+    """Gives the files of a hub model (huggingface_hub's ModelInfo) that match PATTERNS."""
     from fnmatch import fnmatch
 
     return [
@@ -122,6 +122,7 @@ def wanted_files(info: Any) -> list[RemoteFile]:
 
 
 def report(download: Download) -> None:
+    """Prints the line that `progress` reads."""
     print(LINE_PREFIX + json.dumps(vars(download)), flush=True)
 
 

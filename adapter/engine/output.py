@@ -1,4 +1,4 @@
-"""The engine's output: kept in a rotating file, its end at hand for when the engine fails."""
+"""Keeps the engine's output in a rotating file, and its last lines at hand for when the engine fails."""
 
 import contextlib
 import fcntl
@@ -11,16 +11,17 @@ from pathlib import Path
 FILE_BYTES = 5 * 2**20
 OLD_FILES = 2
 LAST_LINES = 30
-MOST_FILES = 100  # services of one user at one time
+MAX_FILES = 100  # services of one user at one time
 LINE_FORMAT = logging.Formatter("%(asctime)s %(message)s")
 
 log = logging.getLogger("adapter.engine")
 
 
 class Output:
-    """To be closed. Each has a file to itself in `folder`: `engine.log`, or `engine-2.log` beside another.
+    """The output of one engine, in a file of its own in `folder`: `engine.log`, or `engine-2.log` beside it.
 
-    `path` is None when none can be written: no engine should fail for that.
+    `last` holds the last lines. `path` is None where no file can be written, for which no engine should fail.
+    Must be closed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -30,7 +31,7 @@ class Output:
         self._handler: _File | None = None
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for number in range(1, MOST_FILES):
+            for number in range(1, MAX_FILES):
                 path = folder / f"engine{'' if number == 1 else f'-{number}'}.log"
                 if self._is_ours(path):
                     self.path = path
@@ -42,11 +43,13 @@ class Output:
             self.path = None
 
     def add(self, line: str) -> None:
+        """Keeps one line, without its line end."""
         self.last.append(line)
         if self._handler is not None:
             self._handler.emit(logging.makeLogRecord({"msg": "%s", "args": (line,)}))
 
     def close(self) -> None:
+        """Closes the file, which another service may take then."""
         if self._handler is not None:
             with contextlib.suppress(OSError):  # what a full disk kept back
                 self._handler.close()
@@ -55,7 +58,7 @@ class Output:
             self._lock = None
 
     def _is_ours(self, path: Path) -> bool:
-        """Takes the file's lock, unless another service has it."""
+        """Takes the file's lock and tells whether that worked, for another service may hold it."""
         lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,4 +71,4 @@ class Output:
 
 class _File(logging.handlers.RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """A full disk costs lines, nothing else."""
+        """Lets a full disk cost lines, and nothing else."""

@@ -1,4 +1,4 @@
-"""launch_vllm.sh as a process group that never outlives us: started, read line by line, ended."""
+"""Runs launch_vllm.sh in a process group that never outlives this process, and reads its output by lines."""
 
 import asyncio
 import contextlib
@@ -10,19 +10,20 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from adapter.config import PROJECT_DIR, Settings
+from adapter.config import PROJECT_DIR, engine_environment
 from adapter.errors import SettingsError
+from adapter.settings import EngineSettings
 
 LAUNCH_SCRIPT = PROJECT_DIR / "launch_vllm.sh"
 LINE_END = re.compile(rb"[\r\n]+")
-LONGEST_LINE_BYTES = 64 * 1024
+MAX_LINE_BYTES = 64 * 1024
 POLL_S = 0.5
 
 log = logging.getLogger("adapter.engine")
 
 
 class EngineProcess:
-    """A running launch_vllm.sh; `read_line` gets its output. See `launched`."""
+    """A running launch_vllm.sh, made by `launched`. `read_line` is called with each line of its output."""
 
     def __init__(self, process: asyncio.subprocess.Process, read_line: Callable[[str], None]) -> None:
         self._process = process
@@ -30,10 +31,10 @@ class EngineProcess:
         self._reading = asyncio.create_task(self._read())
 
     async def exit_code(self) -> int:
-        """Once the process has ended and all of its output is read.
+        """Waits until the process has ended and all of its output is read, and gives its exit code.
 
-        `Process.wait()` would go on until the output is closed too, and what the engine started may hold
-        that open.
+        `Process.wait()` would also wait for the output to be closed, which the engine's own children may hold
+        open.
         """
         while self._process.returncode is None:  # noqa: ASYNC110 - there is no event for this
             await asyncio.sleep(POLL_S)
@@ -42,7 +43,7 @@ class EngineProcess:
         return self._process.returncode
 
     async def end(self, limit_s: float) -> None:
-        """Asks it to end, and after `limit_s` ends it."""
+        """Asks the process to end, and after `limit_s` ends it."""
         _signal_group(self._process.pid, signal.SIGTERM)
         try:
             await asyncio.wait_for(self._process.wait(), limit_s)
@@ -56,8 +57,8 @@ class EngineProcess:
     async def _read(self) -> None:
         assert self._process.stdout is not None
         rest = b""
-        while chunk := await self._process.stdout.read(LONGEST_LINE_BYTES):
-            *lines, rest = LINE_END.split(rest[-LONGEST_LINE_BYTES:] + chunk)
+        while chunk := await self._process.stdout.read(MAX_LINE_BYTES):
+            *lines, rest = LINE_END.split(rest[-MAX_LINE_BYTES:] + chunk)
             for line in lines:
                 self._read_line(_to_text(line))
         if rest:
@@ -66,15 +67,15 @@ class EngineProcess:
 
 @contextlib.asynccontextmanager
 async def launched(
-    settings: Settings, socket: Path, read_line: Callable[[str], None]
+    settings: EngineSettings, socket: Path, read_line: Callable[[str], None]
 ) -> AsyncIterator[EngineProcess]:
-    """launch_vllm.sh, its engine listening on `socket`, in a process group that is gone with the context.
+    """Runs launch_vllm.sh, with its engine on `socket`, in a process group that is gone with the context.
 
-    It also ends with this process, however that ends: the script holds one end of a pipe and kills its group
-    when the other end closes. Raises SettingsError when it can't be started.
+    It also ends with this process, however that ends: the script holds one end of a pipe, and kills its group
+    when the other end closes. Raises SettingsError where it can't be started.
     """
     watched, held = os.pipe()
-    environment = settings.engine_environment() | {
+    environment = engine_environment(settings.for_launch) | {
         "CAPTION_ENGINE_SOCKET": str(socket),
         "CAPTION_WATCH_FD": str(watched),
         "PYTHONUNBUFFERED": "1",
@@ -83,7 +84,7 @@ async def launched(
         started = await asyncio.create_subprocess_exec(
             "bash",
             str(LAUNCH_SCRIPT),
-            *shlex.split(settings.engine_args),
+            *shlex.split(settings.engine_args or ""),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -100,8 +101,10 @@ async def launched(
     try:
         yield process
     finally:
-        await asyncio.shield(process.end(settings.engine_stop_s))
-        os.close(held)
+        try:
+            await asyncio.shield(process.end(settings.engine_stop_s))
+        finally:
+            os.close(held)
 
 
 def _to_text(line: bytes) -> str:

@@ -1,7 +1,7 @@
-"""From the engine's output to loading progress. Pure: lines go in, the latest `Progress` can be read.
+"""Reads how far an engine is from the lines that it prints. Pure.
 
-Every figure is something that was seen: packages that pip named, bytes in the hub's cache, shards and
-stages that vLLM logged. Nothing follows from the clock, and nothing goes backwards.
+Every figure was seen: packages that pip named, bytes in the hub's cache, shards and stages that vLLM logged.
+Nothing is taken from the clock, and nothing goes backwards.
 """
 
 import json
@@ -17,7 +17,7 @@ PACKAGES_HALFWAY = 80  # a first install collects about 180 packages
 INSTALL_LINE = re.compile(r"^(?:Collecting|Installing collected packages:) ([\w.-]+)")
 SHARDS_LINE = re.compile(r"Loading safetensors checkpoint shards:.*?(\d+)/(\d+)")
 GRAPHS_LINE = re.compile(r"Capturing CUDA graphs?.*?(\d+)/(\d+)")
-# What vLLM 0.32 logs on its way, in order: the line, how far LOADING then is, and what to say.
+# What vLLM 0.32 logs while it loads, in order: the line, how far LOADING then is, and what to say.
 LOADING_LINES: tuple[tuple[re.Pattern[str], float, str], ...] = (
     (re.compile(r"launch: engine starts"), 0.02, "Starting the engine"),
     (re.compile(r"Initializing a V1 LLM engine"), 0.2, "Initializing the engine"),
@@ -81,7 +81,7 @@ KNOWN_ERRORS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 @dataclass(frozen=True)
 class Progress:
-    """What `/progress` answers; `progress` is from 0.0 to 1.0."""
+    """What `/progress` answers: `progress` runs from 0.0 to 1.0."""
 
     status: Status = "idle"
     message: str = "Starting"
@@ -91,6 +91,7 @@ class Progress:
     total_files: int = 0
 
     def as_dict(self) -> dict[str, Any]:
+        """Gives the fields by their names, with `progress` to three decimals."""
         return asdict(self) | {"progress": round(self.progress, 3)}
 
 
@@ -104,7 +105,7 @@ class ProgressReader:
         self._last_raised: str | None = None
 
     def read(self, line: str) -> None:
-        """Takes one line of output, without its end."""
+        """Takes one line of output, without its line end."""
         self._note_error(line)
         if line.startswith("download: "):
             self._read_download(line.removeprefix("download: "))
@@ -125,20 +126,23 @@ class ProgressReader:
                     self._load(message, share)
 
     def warming_up(self) -> None:
+        """Notes that the engine answers and is being checked."""
         self._advance("loading", "Warming up: checking that the engine sees images", WARMING_UP)
 
     def ready(self) -> None:
+        """Notes that the engine has passed its checks."""
         self.current = replace(self.current, status="ready", message="Ready", progress=READY, current_file="")
 
     def failed(self, message: str) -> None:
+        """Notes what went wrong, in words for users."""
         self.current = replace(self.current, status="error", message=message, current_file="")
 
     def restarting(self, reason: str) -> None:
-        """The engine was ready, ended for that reason, and is about to be started again."""
+        """Notes that the engine ended for that reason and is about to be started again."""
         self.current = Progress("loading", f"Starting again: {reason}")
 
     def ended(self, exit_code: int) -> None:
-        """The engine's process is gone: says why, as far as its output told."""
+        """Notes that the engine's process is gone, and why, as far as its output told."""
         reason = self._last_raised or "the end of its output is in the log"
         if self._last_raised is None and exit_code in KILLED:
             reason = "it was killed, perhaps because the memory ran out"

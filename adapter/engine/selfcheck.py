@@ -1,6 +1,6 @@
-"""Is this engine really seeing images, and does it get the tokens that the model was trained on?
+"""Checks that an engine sees images, and gets the tokens that the model was trained on.
 
-Asked once, through the running engine, before anyone is told that it is ready.
+It is asked once, through the running engine, before anyone is told that it is ready.
 """
 
 import json
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from adapter.chat import SamplingParameters, question, to_messages
+from adapter.caption.request import question, to_messages
+from adapter.caption.sampling import Sampling
 from adapter.engine.client import EngineClient, encode
-from adapter.errors import CaptionError, EngineError
-from adapter.images import probe_image, to_data_url
+from adapter.errors import CaptionError, SelfCheckError
+from adapter.images.pixels import probe_image, to_data_url
 
 PROBE_COLOURS = (("red", "white"), ("blue", "yellow"))
 PROBE_TOKENS = 24
@@ -20,8 +21,9 @@ STRAY_PLACEHOLDER = "<image>"
 
 @dataclass(frozen=True)
 class Probe:
-    """A conversation and its token ids by the model's own processor; `ids` None where they aren't known,
-    for an engine that was started elsewhere.
+    """A conversation, and its token ids by the model's own processor.
+
+    `ids` is None where they aren't known, for an engine that was started elsewhere.
     """
 
     system: str
@@ -30,19 +32,13 @@ class Probe:
 
     @classmethod
     def load(cls, path: Path) -> "Probe":
-        """What `template` wrote at the launch of the engine."""
+        """Reads what `template` wrote when the engine was launched. Raises OSError."""
         written = json.loads(path.read_bytes())
         return cls(written["system"], written["prompt"], written["ids"])
 
 
-class SelfCheckError(EngineError):
-    """The engine runs, and what it would write isn't to be trusted; says which check failed."""
-
-    status = 503
-
-
 async def check(client: EngineClient, model: str, probe: Probe) -> None:
-    """Raises SelfCheckError when one of the checks fails, or when the engine can't be asked."""
+    """Raises SelfCheckError where one of the checks fails, or the engine can't be asked."""
     try:
         await check_tokens(client, model, probe)
         await check_sight(client, model, probe)
@@ -53,7 +49,10 @@ async def check(client: EngineClient, model: str, probe: Probe) -> None:
 
 
 async def check_tokens(client: EngineClient, model: str, probe: Probe) -> None:
-    """The ids of the probe conversation are the reference's, the number of image tokens included."""
+    """Checks that the probe's token ids are the reference's, with as many image tokens.
+
+    Raises SelfCheckError.
+    """
     image_url = to_data_url(probe_image(*PROBE_COLOURS[0])).decode()
     ids = await client.tokenize(model, to_messages(question(probe.prompt, probe.system), image_url))
     longest = max((len(list(run)) for _, run in groupby(ids)), default=0)
@@ -77,8 +76,8 @@ async def check_tokens(client: EngineClient, model: str, probe: Probe) -> None:
 
 
 async def check_sight(client: EngineClient, model: str, probe: Probe) -> None:
-    """Two images of different colours get different answers."""
-    greedy = SamplingParameters(temperature=0.0, top_p=1.0, top_k=None, max_tokens=PROBE_TOKENS)
+    """Checks that two images of different colours get different answers. Raises SelfCheckError."""
+    greedy = Sampling(temperature=0.0, top_p=1.0, max_tokens=PROBE_TOKENS)
     answers = set()
     for colours in PROBE_COLOURS:
         image_url = to_data_url(probe_image(*colours)).decode()

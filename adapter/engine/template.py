@@ -46,7 +46,7 @@ CONTENTS_TO_TEXT = """\
 {%- set messages = flat.messages -%}
 {%- set written -%}
 """
-# The mark stands once a user turn, or only in the first: then the image's is that one.
+# The mark stands in each user turn, or only in the first, which then has the image whoever sent it.
 MARK_WHERE_THE_IMAGE_IS = """\
 {% endset -%}
 {%- set pieces = written.split(MARK) -%}
@@ -61,36 +61,36 @@ ANOTHER_BEGIN = "{{- bos_token -}}\n"
 
 
 def derive(chat_template: str, image_mark: str, *, tokenizer_adds_begin: bool) -> str:
-    """The template for `--chat-template`, with `--chat-template-content-format openai`.
+    """Gives the template for `--chat-template`, with `--chat-template-content-format openai`.
 
-    `image_mark`: what the model's own template writes for an image. `tokenizer_adds_begin`: the model
-    card's recipe tokenizes the rendered text with the tokenizer's own beginning-of-text token before it.
-    vLLM doesn't, so the template must write it.
+    `image_mark` is what the model's own template writes for an image. `tokenizer_adds_begin` tells whether
+    the model card's recipe tokenizes the rendered text with the tokenizer's own beginning-of-text token
+    before it. vLLM doesn't, so the template must write that token.
     """
     begin = ANOTHER_BEGIN if tokenizer_adds_begin else ""
     end = MARK_WHERE_THE_IMAGE_IS.replace("MARK", json.dumps(image_mark))
-    # Jinja drops one newline at the end of a template, and it is the end no more.
+    # Jinja drops one newline at the end of a template, and this one's end is no longer at the end.
     return CONTENTS_TO_TEXT + begin + chat_template.removesuffix("\n") + end
 
 
 def find_image_mark(rendered: str, image_token: str) -> str | None:
-    """The image token in the model's own rendering of one user turn, with what belongs to it.
+    """Finds the image token, with what belongs to it, in the model's own rendering of one user turn.
 
-    None when the image token isn't there just once.
+    Gives None unless the image token is there exactly once.
     """
     found = re.findall(IMAGE_MARK.format(token=re.escape(image_token)), rendered)
     return found[0] if len(found) == 1 else None
 
 
 def conversation(prompt: str, *, as_parts: bool, image: bool = True) -> list[dict[str, Any]]:
-    """The model card's conversation, its user content as a string or as vLLM hands it over."""
+    """Gives the model card's conversation, with the user's content as a string or as vLLM's parts."""
     parts = [{"type": "image"}] * image + [{"type": "text", "text": prompt}]
     content = parts if as_parts else prompt
     return [{"role": "system", "content": PROBE_SYSTEM}, {"role": "user", "content": content}]
 
 
 def reference_ids(processor: Any, prompt: str) -> list[int]:
-    """Token ids by the model card's recipe, the image's expanded: what the model was trained on."""
+    """Gives the token ids that the model was trained on, by the model card's recipe, the image's expanded."""
     from PIL import Image
 
     text = processor.apply_chat_template(
@@ -102,7 +102,7 @@ def reference_ids(processor: Any, prompt: str) -> list[int]:
 
 
 def rendered_ids(processor: Any, template: str, prompt: str, *, image: bool = True) -> list[int]:
-    """Token ids as vLLM makes them of `template`, with the one image token that it expands later."""
+    """Gives the token ids that vLLM makes with `template`, with the one image token that it expands later."""
     tokenizer = processor.tokenizer
     text = tokenizer.apply_chat_template(
         conversation(prompt, as_parts=True, image=image),
@@ -115,7 +115,7 @@ def rendered_ids(processor: Any, template: str, prompt: str, *, image: bool = Tr
 
 
 def collapse(ids: list[int], image_token_id: int) -> list[int]:
-    """`ids` with each run of image tokens made one."""
+    """Gives `ids` with each run of image tokens reduced to one."""
     return [
         token
         for place, token in enumerate(ids)
@@ -124,7 +124,7 @@ def collapse(ids: list[int], image_token_id: int) -> list[int]:
 
 
 def _cut(ids: list[int], part: list[int]) -> list[int]:
-    """`ids` without the first `part` in it."""
+    """Gives `ids` without the first `part` in it."""
     for place in range(len(ids) - len(part) + 1):
         if ids[place : place + len(part)] == part:
             return ids[:place] + ids[place + len(part) :]
@@ -132,9 +132,9 @@ def _cut(ids: list[int], part: list[int]) -> list[int]:
 
 
 def derive_for(processor: Any) -> tuple[str, list[int]]:
-    """The derived template and the probe's reference ids.
+    """Gives the derived template and the probe's reference ids.
 
-    Raises ValueError when no template gives the reference's ids.
+    Raises ValueError where no template gives the reference's ids.
     """
     own = processor.chat_template or processor.tokenizer.chat_template
     if not isinstance(own, str):
@@ -147,7 +147,7 @@ def derive_for(processor: Any) -> tuple[str, list[int]]:
     )
     mark = find_image_mark(rendered, processor.image_token)
     if mark is None:
-        raise ValueError("the model's chat template doesn't write one image token a picture")
+        raise ValueError("the model's chat template doesn't write one image token per picture")
     without = tokenizer.encode(mark, add_special_tokens=False)
     for adds_begin in (False, True):
         template = derive(own, mark, tokenizer_adds_begin=adds_begin)
@@ -159,6 +159,7 @@ def derive_for(processor: Any) -> tuple[str, list[int]]:
 
 
 def main(model: str, folder: Path) -> None:
+    """Writes the template and the probe for `model` into `folder`. Ends the program with one line if not."""
     from transformers import AutoProcessor
 
     try:

@@ -1,1 +1,1 @@
-"""The HTTP faces."""
+"""What the HTTP faces share. Each face is a package of its own."""

@@ -1,4 +1,4 @@
-"""Answers on their way to clients that are slow to take them, or never do."""
+"""Sends answers to clients that may be slow to take them, or never do."""
 
 import asyncio
 import contextlib
@@ -12,24 +12,28 @@ log = logging.getLogger("adapter.web")
 
 
 class Delivery:
-    """Sends; a client that takes nothing for `limit_s` is dropped."""
+    """Sends answers, and drops a client that takes nothing for `limit_s`."""
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
 
     async def write(self, request: web.Request, response: web.StreamResponse, data: bytes) -> None:
-        """A part of an answer. Raises ConnectionResetError when the client has gone or is dropped."""
+        """Sends a part of an answer. Raises ConnectionResetError where the client has left or is dropped."""
         async with self._in_time(request):
             await response.write(data)
 
     async def end(self, request: web.Request, response: web.StreamResponse, data: bytes = b"") -> None:
-        """The last part. Raises as `write`."""
+        """Sends the last part. Raises as `write` does."""
         async with self._in_time(request):
             await response.write_eof(data)
 
     @property
     def middleware(self) -> Middleware:
-        """Delivers whole answers, while what they keep in memory still counts as taken."""
+        """Sends whole answers.
+
+        aiohttp itself would do so after all middlewares have ended, and thus after `Bodies` has stopped
+        counting what the request holds.
+        """
 
         @web.middleware
         async def deliver(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -47,7 +51,7 @@ class Delivery:
 
     @contextlib.asynccontextmanager
     async def _in_time(self, request: web.Request) -> AsyncIterator[None]:
-        """Drops the client, and raises ConnectionResetError, if the context lasts too long."""
+        """Drops the client and raises ConnectionResetError where the context lasts too long."""
         try:
             async with asyncio.timeout(self._limit_s):
                 yield

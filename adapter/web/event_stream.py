@@ -1,4 +1,4 @@
-"""Server-sent events, passed on as they come and kept alive while nothing does."""
+"""Sends server-sent events as they come, and keeps the stream alive while none do."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ COMMENT = b": waiting\n\n"  # SSE's way to send nothing
 
 
 class EventStream:
-    """The answer to one request. It begins with the first event, or with a comment after `plain_s`."""
+    """The answer to one request. Its status is sent with the first event or comment."""
 
     def __init__(self, request: web.Request, delivery: Delivery) -> None:
         self._request = request
@@ -21,7 +21,7 @@ class EventStream:
             headers={
                 "Content-Type": "text/event-stream; charset=utf-8",
                 "Cache-Control": "no-cache",
-                "X-Accel-Buffering": "no",  # tells nginx not to collect it
+                "X-Accel-Buffering": "no",  # tells nginx to pass each event on at once
             }
         )
         self._begin = asyncio.Lock()
@@ -33,7 +33,7 @@ class EventStream:
         return self._response.prepared
 
     async def send(self, events: bytes) -> None:
-        """Sends whole events. Raises ConnectionResetError when the client has gone, or is too slow."""
+        """Sends whole events. Raises ConnectionResetError where the client has left or is dropped."""
         async with self._begin:
             if not self.begun:
                 await self._response.prepare(self._request)
@@ -41,23 +41,27 @@ class EventStream:
         await self._delivery.write(self._request, self._response, events)
 
     async def end(self) -> web.StreamResponse:
+        """Ends the stream, and gives the answer that it was. Raises as `send` does."""
         await self._delivery.end(self._request, self._response)
         return self._response
 
     @contextlib.asynccontextmanager
-    async def kept_alive(self, plain_s: float, space_s: float) -> AsyncIterator[None]:
-        """Sends a comment after `plain_s` without any event, and one in every `space_s` without."""
-        beating = asyncio.create_task(self._beat(plain_s, space_s))
+    async def kept_alive(self, plain_answer_s: float, keep_alive_s: float) -> AsyncIterator[None]:
+        """Sends a comment after `plain_answer_s` without a first event, and after each `keep_alive_s` without
+        another.
+        """
+        beating = asyncio.create_task(self._beat(plain_answer_s, keep_alive_s))
         try:
             yield
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)  # a client that left ends it too
 
-    async def _beat(self, plain_s: float, space_s: float) -> None:
+    async def _beat(self, plain_answer_s: float, keep_alive_s: float) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            silence_s = space_s if self.begun else plain_s
+            silence_s = keep_alive_s if self.begun else plain_answer_s
             await asyncio.sleep(max(0.0, self._last_sent + silence_s - loop.time()))
-            if loop.time() >= self._last_sent + (space_s if self.begun else plain_s):
+            # Meanwhile the stream may have begun, and another silence counts.
+            if loop.time() >= self._last_sent + (keep_alive_s if self.begun else plain_answer_s):
                 await self.send(COMMENT)

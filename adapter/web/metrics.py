@@ -1,22 +1,22 @@
-"""`GET /metrics`, for Prometheus: what was asked, what came of it, how long each stage took."""
+"""What `GET /metrics` tells Prometheus: what was asked, what came of it, and how long each stage took."""
 
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
-from adapter.captioner import Captioner
-from adapter.engine.launcher import Engine
+from adapter.captioner.admission import Admission
+from adapter.engine.fleet import Fleet
 from adapter.trace import Stage, Trace
 
-# Seconds: a file from memory to a long caption in a full queue.
+# Seconds: from a file that is in memory already to a long caption in a full queue.
 BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 
 
 class Metrics:
-    """Of one service; nothing is shared with others in the same process."""
+    """The metrics of one service. They share nothing with those of another one in the same process."""
 
-    def __init__(self, engine: Engine, captioner: Captioner) -> None:
+    def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._requests = Counter(
@@ -35,28 +35,36 @@ class Metrics:
             registry=registry,
         )
         self._stages = {stage: stages.labels(stage) for stage in get_args(Stage)}
+
+    def watch(self, fleet: Fleet, admission: Admission) -> None:
+        """Adds the gauges, which read the state of engine and queue whenever they are asked."""
         for name, what, read in (
-            ("in_flight", "Images that have their turn", lambda: captioner.in_flight),
-            ("queued", "Images that wait for it", lambda: captioner.admitted - captioner.in_flight),
-            ("engine_ready", "1 when the engine has passed its self-check and answers", lambda: engine.ready),
+            ("in_flight", "Images that have their turn", lambda: admission.in_flight),
+            ("queued", "Images that wait for it", lambda: admission.admitted - admission.in_flight),
+            (
+                "engine_ready",
+                "1 when the engine has passed its self-check and answers",
+                lambda: fleet.status.ready,
+            ),
             (
                 "self_check_passed",
                 "1 passed, 0 failed, -1 not made yet",
-                lambda: -1 if engine.trusted is None else engine.trusted,
+                lambda: -1 if fleet.status.trusted is None else fleet.status.trusted,
             ),
             (
                 "engine_restarts",
                 "Starts of the engine after its first",
-                lambda: max(0, engine.starts - 1),
+                lambda: max(0, fleet.status.starts - 1),
             ),
         ):
-            Gauge(f"joycaption_{name}", what, registry=registry).set_function(read)
+            Gauge(f"joycaption_{name}", what, registry=self._registry).set_function(read)
 
     def observe_stage(self, stage: Stage, seconds: float) -> None:
+        """Counts one stage of one image."""
         self._stages[stage].observe(seconds)
 
     def count(self, face: str, status: int, trace: Trace) -> None:
-        """A request that has ended."""
+        """Counts a request that has ended."""
         self._requests.labels(face, str(status)).inc()
         if trace.captions:
             self._captions.inc(trace.captions)
@@ -66,5 +74,5 @@ class Metrics:
             self._failures.labels(reason).inc(number)
 
     def render(self) -> bytes:
-        """In Prometheus' text format."""
+        """Gives all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

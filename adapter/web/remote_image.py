@@ -1,7 +1,7 @@
-"""Images at http(s) URLs, from hosts that the operator named and from nowhere else.
+"""Fetches images at http(s) URLs, from hosts that the operator has named and from nowhere else.
 
-A client's URL makes this service speak to other machines, so each step is checked: the host's name by the
-list, every address that it resolves to before it is connected to, and both again on each redirect.
+A client's URL makes this service speak to other machines, so each step is checked: the host's name against
+the list, every address that the name resolves to before any is connected to, and both again on each redirect.
 """
 
 import asyncio
@@ -14,20 +14,16 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from adapter.errors import InvalidRequestError
-from adapter.sources import ImageBytes, ImageLimits
+from adapter.errors import RemoteImageError
+from adapter.images.sources import ImageBytes, ImageLimits
 
-MOST_REDIRECTS = 3
+MAX_REDIRECTS = 3
 REDIRECTS = (301, 302, 303, 307, 308)
-NAT64 = ipaddress.ip_network("64:ff9b::/96")  # addresses of IPv4 seen from IPv6, RFC 6052
-
-
-class RemoteImageError(InvalidRequestError):
-    """The image at that URL can't be had; says what is wrong with it."""
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv4 addresses as IPv6 sees them, RFC 6052
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet: not of this machine, its network or a tunnel."""
+    """Tells whether an IP address is on the open internet: not of this machine, its network or a tunnel."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -41,7 +37,7 @@ def is_public(address: str) -> bool:
 
 
 class _PublicResolver(AbstractResolver):
-    """Resolves names, and refuses those of which any address isn't allowed."""
+    """Resolves names, and refuses a name if any of its addresses isn't allowed."""
 
     def __init__(self, allow_address: Callable[[str], bool]) -> None:
         self._allow_address = allow_address
@@ -60,9 +56,10 @@ class _PublicResolver(AbstractResolver):
 
 
 class RemoteImages:
-    """Fetches images. `hosts`: `NAME` or `NAME:PORT`, exact; without a port the scheme's own.
+    """Fetches images from `hosts`, and must be closed.
 
-    `allow_address` decides about a resolved address. To be closed.
+    Each host is `NAME`, which stands for the scheme's own port, or `NAME:PORT`. `limits` bounds the bytes of
+    an image, `timeout_s` the time to fetch it. `allow_address` decides about each resolved address.
     """
 
     def __init__(
@@ -75,16 +72,17 @@ class RemoteImages:
         self._hosts = frozenset(host.lower() for host in hosts)
         self._limits = limits
         self._allow_address = allow_address
-        # A resolver needs the running loop, and most services never fetch anything.
+        # Made when it is first used: most services never fetch anything.
         self._session: aiohttp.ClientSession | None = None
         self._timeout_s = timeout_s
 
     async def close(self) -> None:
+        """Closes all connections."""
         if self._session is not None:
             await self._session.close()
 
     async def fetch(self, address: str) -> ImageBytes:
-        """The file at `address`. Raises RemoteImageError, ImageTooLargeError."""
+        """Gives the file at `address`. Raises RemoteImageError, ImageTooLargeError."""
         if not self._hosts:
             raise RemoteImageError(
                 "Images at http(s) URLs are not fetched here: send a data: URL "
@@ -96,12 +94,12 @@ class RemoteImages:
         except TimeoutError as error:
             raise RemoteImageError(f"The image's host took longer than {self._timeout_s:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            # What kept it from being fetched would tell the client about this network.
+            # What went wrong in detail would tell the client about this network.
             raise RemoteImageError("The image can't be fetched from its host") from error
 
     async def _follow(self, url: URL) -> ImageBytes:
         session = self._open_session()
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             async with session.get(url, allow_redirects=False) as response:
                 if response.status in REDIRECTS and "Location" in response.headers:
                     url = self._checked(response.headers["Location"], base=url)

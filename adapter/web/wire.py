@@ -1,34 +1,47 @@
-"""What the HTTP faces' bodies have in common: how they are checked, and the fields that mean the same."""
+"""What the bodies of all HTTP faces have in common: how they are checked, and fields that mean the same."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
-from adapter.errors import InvalidRequestError
-from adapter.prompts import DEFAULT_LENGTH, DEFAULT_STYLE
+from adapter.caption.prompts import DEFAULT_LENGTH, DEFAULT_STYLE, PromptChoice
+from adapter.errors import WrongFieldError
 
 Model = TypeVar("Model", bound=BaseModel)
 
+# The faces' names for the fields of a `PromptChoice`, where they differ; for `errors.fields_named`.
+PROMPT_FIELD_NAMES = {"length": "caption_length", "options": "extra_options", "name": "name_input"}
+# What to say in place of pydantic's message, which names Python's types.
+PROBLEMS = {
+    "missing": "is required",
+    "model_type": "should be an object",
+    "model_attributes_type": "should be an object",
+    "tuple_type": "should be a list",
+    "union_tag_not_found": "should have a type",
+}
+
 
 def _normal_length(value: Any) -> Any:
-    """A word count may come as a number, and words in any case."""
+    """Takes a word count as a number too, and words in any case."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip().lower() if isinstance(value, str) else value
 
 
 def _normal_top_k(value: Any) -> Any:
-    """0 and -1 are other ways to say that nothing is cut."""
-    return None if value in (0, -1) and not isinstance(value, bool) else value
+    """Takes -1, which vLLM has for it, as another way to say that nothing is cut."""
+    return 0 if value in (0, -1) and not isinstance(value, bool) else value
 
 
 Temperature = Annotated[float, Field(ge=0.0, le=2.0)]
 TopP = Annotated[float, Field(gt=0.0, le=1.0)]
-TopK = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_normal_top_k)]
+TopK = Annotated[Annotated[int, Field(ge=0)] | None, BeforeValidator(_normal_top_k)]
 
 
 class WireModel(BaseModel):
-    """A null counts as absent, unknown fields are ignored, types are taken strictly."""
+    """A JSON object in which null counts as absent, unknown fields are ignored, and no type is converted."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -41,7 +54,7 @@ class WireModel(BaseModel):
 
 
 class PromptOptions(WireModel):
-    """What a prompt is built from, see `PromptBook.build`."""
+    """The fields that choose a prompt."""
 
     style: str = DEFAULT_STYLE
     caption_type: str = ""
@@ -49,15 +62,40 @@ class PromptOptions(WireModel):
     extra_options: list[str] = []
     name_input: str = ""
 
+    @property
+    def choice(self) -> PromptChoice:
+        """What these fields choose, in the project's own names; see PROMPT_FIELD_NAMES."""
+        return PromptChoice(
+            caption_type=self.caption_type,
+            length=self.caption_length,
+            style=self.style,
+            options=tuple(self.extra_options),
+            name=self.name_input,
+        )
+
 
 def validate(fields: dict[str, Any], kind: type[Model]) -> Model:
-    """`fields` as `kind`. Raises InvalidRequestError naming the field at fault, as `messages.0.content`."""
+    """Gives `fields` as `kind`.
+
+    Raises WrongFieldError for the first mistake, its field written as `messages[0].content`.
+    """
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "missing":
-            raise InvalidRequestError(f"{field} is required", field) from error
-        message = first["msg"].removeprefix("Value error, ")
-        raise InvalidRequestError(f"{field}: {message}", field) from error
+        raise WrongFieldError(_place(first["loc"]), _problem(first)) from error
+
+
+def _place(path: Sequence[int | str]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def _problem(error: ErrorDetails) -> str:
+    """Gives what comes after the field's name in a sentence about the error."""
+    kind, message = error["type"], error["msg"]
+    if kind in PROBLEMS:
+        return PROBLEMS[kind]
+    if kind == "union_tag_invalid":
+        return f"should have one of the types {error['ctx']['expected_tags']}"
+    subject, verb, rest = message.partition(" should ")  # "Input should be ...", "List should have ..."
+    return verb.lstrip() + rest if verb and " " not in subject else message.removeprefix("Value error, ")

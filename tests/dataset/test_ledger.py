@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from adapter.dataset.ledger import Ledger, LedgerError, dataset_ledgers, ledger_path
+from adapter.dataset.ledger import Ledger
+from adapter.dataset.ledger_file import dataset_ledgers, ledger_path
 from adapter.dataset.records import FOUND, WRITTEN, Entry, Failure, displayed
+from adapter.errors import LedgerError, LedgerUnavailableError
 
 ENTRY = Entry(
     output="a.txt",
@@ -35,11 +37,11 @@ FAILURE = Failure("a.png", "a.txt", "image_damaged", "It is damaged", 5.0)
 def test_what_is_recorded_is_found_again(tmp_path: Path) -> None:
     """By another run too."""
     path = ledger_path(str(tmp_path))
-    ledger = Ledger(path)
+    ledger = Ledger.open(path)
     ledger.record([ENTRY, Entry("b.txt", "b.png", "", FOUND)])
     assert ledger.lookup(["a.txt", "none.txt"]) == {"a.txt": ENTRY}
     ledger.close()
-    ledger = Ledger(path, read_only=True)
+    ledger = Ledger.open_read_only(path)
     assert [entry.output for entry in ledger.entries()] == ["a.txt", "b.txt"]
     assert ledger.count() == {
         WRITTEN: 1,
@@ -53,7 +55,7 @@ def test_what_is_recorded_is_found_again(tmp_path: Path) -> None:
 
 def test_a_failure_lasts_until_there_is_a_text(tmp_path: Path) -> None:
     """One an image and output."""
-    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
     ledger.record((), [FAILURE])
     ledger.record((), [FAILURE])
     assert list(ledger.failures()) == [FAILURE]
@@ -65,7 +67,7 @@ def test_a_failure_lasts_until_there_is_a_text(tmp_path: Path) -> None:
 
 def test_thousands_are_looked_up_together(tmp_path: Path) -> None:
     """More than SQLite takes parameters."""
-    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
     outputs = [f"{number}.txt" for number in range(2500)]
     ledger.record([Entry(output, output, "", FOUND) for output in outputs])
     assert set(ledger.lookup(outputs)) == set(outputs)
@@ -74,7 +76,7 @@ def test_thousands_are_looked_up_together(tmp_path: Path) -> None:
 
 def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
     """As the file system gave them."""
-    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
     odd = os.fsdecode(b"caf\xe9.txt")
     ledger.record([Entry(odd, odd, "", FOUND)])
     assert ledger.lookup([odd])[odd].image == odd
@@ -85,19 +87,19 @@ def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
 def test_one_run_at_a_time_writes(tmp_path: Path) -> None:
     """Others may read."""
     path = tmp_path / "ledger.sqlite"
-    ledger = Ledger(path)
-    with pytest.raises(LedgerError, match="Another run"):
-        Ledger(path)
-    Ledger(path, read_only=True).close()
+    ledger = Ledger.open(path)
+    with pytest.raises(LedgerUnavailableError, match="Another run"):
+        Ledger.open(path)
+    Ledger.open_read_only(path).close()
     ledger.close()
-    Ledger(path).close()
+    Ledger.open(path).close()
 
 
 def test_shares_read_each_others_ledgers(tmp_path: Path) -> None:
     """Their own entries count more."""
-    first = Ledger(ledger_path(str(tmp_path), (1, 2)))
+    first = Ledger.open(ledger_path(str(tmp_path), (1, 2)))
     first.record([ENTRY])
-    second = Ledger(ledger_path(str(tmp_path), (2, 2)))
+    second = Ledger.open(ledger_path(str(tmp_path), (2, 2)))
     assert second.lookup(["a.txt"]) == {"a.txt": ENTRY}
     assert len(dataset_ledgers(str(tmp_path))) == 2
     newer = Entry("a.txt", "a.png", "", FOUND)
@@ -117,13 +119,13 @@ def test_a_ledger_that_can_not_be_opened_says_so(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     for path in (tmp_path / "file/ledger.sqlite", garbage, newer):
-        with pytest.raises(LedgerError, match="--ledger PATH puts it elsewhere"):
-            Ledger(path)
+        with pytest.raises(LedgerUnavailableError, match="--ledger PATH puts it elsewhere"):
+            Ledger.open(path)
 
 
 def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
     """The next one is whole again."""
-    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
     with pytest.raises(LedgerError, match="can't be written"):
         ledger.record([ENTRY, replace(ENTRY, state=None)])  # type: ignore[arg-type]
     assert ledger.lookup(["a.txt"]) == {}
@@ -135,7 +137,7 @@ def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_half_written_is_taken_back(tmp_path: Path) -> None:
     """By whoever reads it next, too."""
     path = tmp_path / ".joycaption/ledger.sqlite"
-    ledger = Ledger(path)
+    ledger = Ledger.open(path)
     ledger.record([ENTRY])
     ledger.close()
     script = """
@@ -150,7 +152,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     subprocess.run([sys.executable, "-c", script, path], check=False)
     assert path.with_name(path.name + "-journal").exists()
-    reader = Ledger(path, read_only=True)
+    reader = Ledger.open_read_only(path)
     assert [entry.output for entry in reader.entries()] == ["a.txt"]
     with pytest.raises(LedgerError):
         reader.record([ENTRY])
@@ -162,7 +164,7 @@ def test_a_share_that_is_just_being_made_is_no_sibling_yet(tmp_path: Path) -> No
     unfinished = ledger_path(str(tmp_path), (2, 2))
     unfinished.parent.mkdir()
     unfinished.touch()
-    first = Ledger(ledger_path(str(tmp_path), (1, 2)))
+    first = Ledger.open(ledger_path(str(tmp_path), (1, 2)))
     assert first.lookup(["a.txt"]) == {}
     first.close()
 
@@ -170,7 +172,7 @@ def test_a_share_that_is_just_being_made_is_no_sibling_yet(tmp_path: Path) -> No
 def test_a_scratch_ledger_knows_all_and_keeps_its_own_to_itself(tmp_path: Path) -> None:
     """Even while a run holds the real one."""
     path = tmp_path / "ledger.sqlite"
-    ledger = Ledger(path)
+    ledger = Ledger.open(path)
     ledger.record([ENTRY], [replace(FAILURE, image="c.png")])
     scratch = Ledger.scratch(path)
     scratch.record([Entry("b.txt", "b.png", "", FOUND)])
@@ -185,7 +187,7 @@ def test_a_scratch_ledger_knows_all_and_keeps_its_own_to_itself(tmp_path: Path) 
 
 def test_exports_are_remembered(tmp_path: Path) -> None:
     """By what they were when they were written."""
-    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
     assert ledger.exported("/m.jsonl") is None
     ledger.record_export("/m.jsonl", "1:2")
     assert ledger.exported("/m.jsonl") == "1:2"

@@ -1,69 +1,87 @@
 """From captions to the writer."""
 
+import asyncio
+import contextlib
 import errno
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from adapter.dataset.ledger import Ledger
-from adapter.dataset.outbox import MOST_FAILURES, NothingWritableError, Outbox
-from adapter.dataset.plan import Policy
-from adapter.dataset.sidecar import Naming, WriteError
+from adapter.dataset.claims import Claims
+from adapter.dataset.events import Event
+from adapter.dataset.outbox import MAX_FAILURES, Outbox
+from adapter.dataset.selection import Dataset
 from adapter.dataset.tally import Tally
-from adapter.dataset.writer import Writer
-from adapter.errors import CaptionError
-from tests.dataset.test_writer import finished
+from adapter.dataset.texts.sidecars import Sidecars
+from adapter.dataset.writer import Finished, Writer
+from adapter.errors import CaptionError, NothingWritableError, WriteError
+from tests.datasets import RECIPE, finished
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path / ".joycaption/ledger.sqlite")
-    yield ledger
-    ledger.close()
+async def put_all(batch: list[Finished]) -> tuple[Tally, list[Event], Claims]:
+    """Writes the batch, and gives what was counted and told. Raises what writing raises."""
+    tally, events, claims = Tally(), [], Claims()
+
+    def emit(event: Event) -> None:
+        tally.take(event)
+        events.append(event)
+
+    for one in batch:
+        claims.claim(one.place, "image")
+    with contextlib.closing(Writer(Sidecars())) as writer:
+        outbox = Outbox(writer, claims, emit)
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            group.create_task(outbox.write())
+            for one in batch:
+                await outbox.put(one)
+            await outbox.end()
+    return tally, events, claims
 
 
-async def put_all(
-    ledger: Ledger, folder: Path, results: list[str | CaptionError]
-) -> tuple[Tally, list[CaptionError]]:
-    """What is counted, and what the outbox says about going on."""
-    tally = Tally()
-    broken: list[CaptionError] = []
-    claims = {str(folder / f"{number}.txt"): "" for number in range(len(results))}
-    outbox = Outbox(Writer(Policy(Naming()), lambda: "model"), claims, tally)
-    async with outbox.writing(broken.append):
-        for number, result in enumerate(results):
-            await outbox.put(finished(folder, ledger, f"{number}.png", result))
-    assert not claims
-    return tally, broken
-
-
-async def test_all_that_is_put_in_is_written_by_the_end(tmp_path: Path, ledger: Ledger) -> None:
-    """And counted."""
-    tally, broken = await put_all(ledger, tmp_path, ["a cat"] * 200)
+async def test_write_has_written_all_that_was_put_in_by_its_end(tmp_path: Path, dataset: Dataset) -> None:
+    """Each text is told of once, and its claim released."""
+    batch = [finished(dataset, f"{number}.png") for number in range(200)]
+    tally, events, claims = await put_all(batch)
     assert (tally.done, tally.completion_tokens) == (200, 1000)
+    assert len(events) == 200
     assert len(list(tmp_path.glob("*.txt"))) == 200
-    assert not broken
+    assert not any(claims.image_of(one.place) for one in batch)
 
 
 @pytest.mark.parametrize(
     ("before", "number", "stops"),
     [([], errno.EACCES, True), (["a cat"], errno.EACCES, False), (["a cat"], errno.ENOSPC, True)],
 )
-async def test_when_nothing_can_be_written_any_more_it_says_so(
-    tmp_path: Path, ledger: Ledger, before: list[str], number: int, stops: bool
+async def test_write_stops_when_nothing_can_be_written_any_more(
+    dataset: Dataset, before: list[str], number: int, stops: bool
 ) -> None:
-    """A full disk at any time; other reasons only when nothing ever could."""
-    errors = [WriteError("The text can't be written: reason", number) for _ in range(MOST_FAILURES)]
-    tally, broken = await put_all(ledger, tmp_path, [*before, *errors])
-    assert tally.failed == MOST_FAILURES
-    assert bool(broken) is stops
-    assert all(isinstance(error, NothingWritableError) for error in broken)
+    """A full disk ends it at any time, and other reasons where nothing could ever be written."""
+    errors = [WriteError("The text can't be written: reason", number) for _ in range(MAX_FAILURES)]
+    results: list[str | CaptionError] = [*before, *errors]
+    batch = [finished(dataset, f"{index}.png", result) for index, result in enumerate(results)]
+    if not stops:
+        tally, _, _ = await put_all(batch)
+        assert tally.failed == MAX_FAILURES
+        return
+    with pytest.raises(ExceptionGroup) as caught:
+        await put_all(batch)
+    assert [type(error) for error in caught.value.exceptions] == [NothingWritableError]
 
 
-async def test_a_ledger_that_fails_fails_those_texts(tmp_path: Path, ledger: Ledger) -> None:
-    """They are not written, and not forgotten."""
-    ledger.close()
-    tally, _ = await put_all(ledger, tmp_path, ["a cat"] * 3)
+async def test_write_with_a_ledger_that_fails_fails_those_texts(tmp_path: Path, dataset: Dataset) -> None:
+    """They are neither written nor forgotten."""
+    batch = [finished(dataset, f"{number}.png") for number in range(3)]
+    dataset.ledger.close()
+    tally, _, _ = await put_all(batch)
     assert (tally.done, tally.failed) == (0, 3)
     assert not list(tmp_path.glob("*.txt"))
+
+
+async def test_write_that_fails_in_an_unexpected_way_ends_who_waits_for_it(dataset: Dataset) -> None:
+    """A text that isn't UTF-8 once killed the writer unseen, and the run hung at its full queue."""
+    recipe = replace(RECIPE, trigger="\udcff")
+    batch = [finished(dataset, f"{number}.png", recipe=recipe) for number in range(1000)]
+    with pytest.raises(ExceptionGroup) as caught:
+        await put_all(batch)
+    assert [type(error) for error in caught.value.exceptions] == [UnicodeEncodeError]

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from adapter.dataset.pace import LEAST, Pace
+from adapter.dataset.pace import MIN_UNDER_WAY, Pace
 
 
 def fill(pace: Pace) -> None:
@@ -13,7 +13,7 @@ def fill(pace: Pace) -> None:
 def test_it_grows_while_nothing_waits_and_shrinks_when_much_does() -> None:
     """Between the least and the cap."""
     pace = Pace(cap=200)
-    assert pace.limit == LEAST
+    assert pace.limit == MIN_UNDER_WAY
     for _ in range(20):
         fill(pace)
         pace.observe(running=pace.limit, waiting=0)
@@ -22,14 +22,14 @@ def test_it_grows_while_nothing_waits_and_shrinks_when_much_does() -> None:
     assert pace.limit == 200
     for _ in range(60):
         pace.observe(running=10, waiting=150)
-    assert pace.limit == LEAST
+    assert pace.limit == MIN_UNDER_WAY
 
 
 def test_it_does_not_grow_while_there_is_room() -> None:
     """The engine is idle for want of images, not of room for them."""
     pace = Pace(cap=200)
     pace.observe(running=3, waiting=0)
-    assert pace.limit == LEAST
+    assert pace.limit == MIN_UNDER_WAY
 
 
 def test_a_fixed_one_stays() -> None:

@@ -1,20 +1,15 @@
-"""What is asked of each image."""
+"""What is asked about each item."""
 
+import json
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from adapter.chat import SamplingParameters
-from adapter.dataset.recipe import Recipe, WeightedPrompt, Wording, load_prompts, make_recipes
+from adapter.caption.prompts import PromptBook, PromptChoice
+from adapter.dataset.recipe import WeightedPrompt, recipes_for
 from adapter.errors import CaptionError, InvalidRequestError
-from adapter.prompts import PromptBook
-from adapter.sources import ImageBytes
-
-SAMPLING = SamplingParameters(0.6, 0.9, None, 256)
-RECIPE = Recipe("", (WeightedPrompt(text="Say."),), "You are.", SAMPLING)
-IMAGE = ImageBytes(b"")
+from tests.datasets import RECIPE, SAMPLING
 
 
 def test_a_prompt_is_chosen_by_weight_and_stays_with_its_image() -> None:
@@ -30,11 +25,11 @@ def test_a_prompt_is_chosen_by_weight_and_stays_with_its_image() -> None:
 def test_a_seed_gives_each_image_and_style_its_own() -> None:
     """Without one the engine chooses."""
     seeded = replace(RECIPE, seed=7)
-    seeds = {seeded.request(IMAGE, f"{number}.png").sampling.seed for number in range(100)}
+    seeds = {seeded.request(f"{number}.png").sampling.seed for number in range(100)}
     assert len(seeds) == 100
-    assert seeded.request(IMAGE, "0.png") == seeded.request(IMAGE, "0.png")
-    assert replace(seeded, style="b").request(IMAGE, "0.png") != seeded.request(IMAGE, "0.png")
-    assert RECIPE.request(IMAGE, "0.png").sampling.seed is None
+    assert seeded.request("0.png") == seeded.request("0.png")
+    assert replace(seeded, style="b").request("0.png") != seeded.request("0.png")
+    assert RECIPE.request("0.png").sampling.seed is None
 
 
 @pytest.mark.parametrize(
@@ -72,78 +67,53 @@ def test_details_tell_all_that_decides_about_a_text() -> None:
     assert RECIPE.details("a.png", "other") != plain
 
 
-@pytest.mark.parametrize(
-    "text",
-    ['["a", {"text": "b", "weight": 2.5}]', "- a\n- text: b\n  weight: 2.5\n"],
-)
-def test_load_prompts_reads_json_and_yaml(tmp_path: Path, text: str) -> None:
-    """Texts, or texts with a weight."""
-    path = tmp_path / "prompts"
-    path.write_text(text)
-    assert load_prompts(path) == (WeightedPrompt(text="a"), WeightedPrompt(text="b", weight=2.5))
+def test_details_of_sampling_without_top_k_are_as_in_older_ledgers() -> None:
+    """A dataset that was captioned before counts as captioned with these settings."""
+    assert json.loads(RECIPE.details("a.png", "model"))["sampling"]["top_k"] is None
+    cut = replace(RECIPE, sampling=replace(SAMPLING, top_k=40))
+    assert json.loads(cut.details("a.png", "model"))["sampling"]["top_k"] == 40
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[]",
-        "{}",
-        "a",
-        "[1]",
-        '[""]',
-        "- {text: a, weight: 0}",
-        "- {text: a, weight: .nan}",
-        "- {txt: a}",
-        "- [a]",
-        "- a: b: c",
-        "- <|eot_id|>",
-        "!!python/object:os.system x",
-    ],
-)
-def test_load_prompts_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
-    """With the file's name."""
-    path = tmp_path / "prompts"
-    path.write_text(text)
-    with pytest.raises(InvalidRequestError, match="prompts"):
-        load_prompts(path)
-    with pytest.raises(InvalidRequestError):
-        load_prompts(tmp_path / "none")
-
-
-def test_make_recipes_gives_one_a_style(book: PromptBook) -> None:
-    """Named, where there are several."""
-    one = make_recipes(Wording(style="booru"), book, RECIPE)
-    assert [(recipe.style, recipe.prompt("")) for recipe in one] == [("", book.build(style="booru"))]
-    two = make_recipes(Wording(styles=("booru", "casual"), options=["B."]), book, RECIPE)
+def test_recipes_for_styles_has_one_for_each(book: PromptBook) -> None:
+    """They are named where there are several, and the options follow every prompt."""
+    (one,) = recipes_for(book, PromptChoice(style="booru"), RECIPE)
+    assert (one.style, one.prompt("")) == ("", book.prompt(PromptChoice(style="booru")))
+    two = recipes_for(book, PromptChoice(options=("B.",)), RECIPE, styles=["booru", "casual"])
     assert [(recipe.style, recipe.prompt("")) for recipe in two] == [
-        (style, book.build(style=style, extra_options=["B."])) for style in ("booru", "casual")
+        (style, book.prompt(PromptChoice(style=style, options=("B.",)))) for style in ("booru", "casual")
     ]
-    (default,) = make_recipes(Wording(), book, RECIPE)
-    assert default.prompt("") == book.build()
+    (default,) = recipes_for(book, PromptChoice(), RECIPE)
+    assert default.prompt("") == book.prompt(PromptChoice())
+
+
+def test_recipes_for_own_prompts_have_the_options_too(book: PromptBook) -> None:
+    """That holds for one prompt, and for each of several with its weight."""
+    choice = PromptChoice(prompt="Say.", options=("With {name}.",), name="Ann")
+    (one,) = recipes_for(book, choice, RECIPE)
+    assert one.prompt("") == "Say. With Ann."
+    several = [WeightedPrompt(text="A."), WeightedPrompt(text="B.", weight=3)]
+    (many,) = recipes_for(book, PromptChoice(options=("C.",)), RECIPE, prompts=several)
+    assert [(prompt.text, prompt.weight) for prompt in many.prompts] == [("A. C.", 1.0), ("B. C.", 3.0)]
 
 
 @pytest.mark.parametrize(
-    "wording",
+    "choice",
     [
-        Wording(prompt="a", style="booru"),
-        Wording(styles=("booru",), style="booru"),
-        Wording(styles=("booru", "booru")),
-        Wording(style="none"),
-        Wording(caption_type="none"),
-        Wording(caption_type="Art Critic", length="huge"),
-        Wording(prompt="<|eot_id|>"),
-        Wording(prompt="a", options=["<|eot_id|>"]),
+        PromptChoice(style="none"),
+        PromptChoice(caption_type="none"),
+        PromptChoice(caption_type="Art Critic", length="huge"),
+        PromptChoice(prompt="<|eot_id|>"),
+        PromptChoice(prompt="a", options=("<|eot_id|>",)),
     ],
 )
-def test_make_recipes_of_what_contradicts_itself_is_refused(book: PromptBook, wording: Wording) -> None:
-    """Or isn't known."""
+def test_recipes_for_what_is_not_known_are_refused(book: PromptBook, choice: PromptChoice) -> None:
+    """So are special tokens of the model."""
     with pytest.raises(CaptionError):
-        make_recipes(wording, book, RECIPE)
+        recipes_for(book, choice, RECIPE)
 
 
-def test_a_style_that_is_no_file_name_is_refused_for_several(book: PromptBook) -> None:
-    """It would lead elsewhere."""
+def test_recipes_for_a_style_that_is_no_file_name_are_refused(book: PromptBook) -> None:
+    """Among several styles it is a part of a file's name, and would lead elsewhere."""
     own = book.model_copy(update={"styles": {**book.styles, "../x": "Say."}})
     with pytest.raises(InvalidRequestError, match="can't be a part of a file's name"):
-        make_recipes(Wording(styles=("booru", "../x")), own, RECIPE)
+        recipes_for(own, PromptChoice(), RECIPE, styles=["booru", "../x"])

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from adapter.config import PROJECT_DIR, Settings, environment_name
+from adapter.config import PROJECT_DIR, environment_name
+from adapter.settings import Settings
 
 MARK = "CAPTION_TEST_MARK"
 START_LIMIT_S = 600

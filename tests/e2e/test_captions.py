@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from adapter.chat import question, to_messages
+from adapter.caption.prompts import LENGTH_WORDS, PromptBook, PromptChoice
+from adapter.caption.request import question, to_messages
 from adapter.config import PROJECT_DIR
 from adapter.engine.client import EngineClient
-from adapter.images import probe_image, to_data_url
-from adapter.prompts import LENGTH_WORDS, PromptBook
+from adapter.images.pixels import probe_image, to_data_url
 from demo.captions import FORM_OF_TYPE, FORMS, PromptSampler, caption
 from demo.samples import FOLDER, SAMPLES
 from demo.scenes import Scene, draw, random_side_px, through_jpeg
@@ -120,7 +120,7 @@ def test_captions_of_30_images_are_the_reference_pipelines(
         image.paste(draw(Scene.random(rng), rng, (rng.randint(30, 200), rng.randint(30, 200))))
         path = tmp_path / f"{number}.{rng.choice(['png', 'jpg', 'webp', 'bmp', 'tiff'])}"
         image.save(path)
-        questions.append({"prompt": book.build(style=rng.choice(FORMS)), "image": str(path)})
+        questions.append({"prompt": book.prompt(PromptChoice(style=rng.choice(FORMS))), "image": str(path)})
     expected = reference(engine_python, tmp_path, questions, captions=True)
     for asked, answer in zip(questions, expected, strict=True):
         said = service.caption(Path(asked["image"]), prompt=asked["prompt"], max_new_tokens=100)

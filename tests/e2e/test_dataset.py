@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from adapter.config import PROJECT_DIR, Settings, environment_name
+from adapter.config import PROJECT_DIR, environment_name
+from adapter.settings import Settings
 from demo.captions import caption
 from demo.scenes import Scene, draw
 from tests.e2e.conftest import MARK, RunningService

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from adapter.chat import question, to_messages
+from adapter.caption.prompts import PromptBook, refuse_special_tokens
+from adapter.caption.request import question, to_messages
 from adapter.engine.client import EngineClient
 from adapter.errors import InvalidRequestError
-from adapter.images import probe_image, to_data_url
-from adapter.prompts import PromptBook, refuse_special_tokens
+from adapter.images.pixels import probe_image, to_data_url
 from demo.captions import caption
 from demo.samples import FOLDER, SAMPLES
 from tests.e2e.conftest import RunningService

@@ -21,8 +21,8 @@ import pytest
 from openai.types.chat import ChatCompletion
 from PIL import Image
 
+from adapter.caption.prompts import PromptBook, PromptChoice
 from adapter.config import PROJECT_DIR
-from adapter.prompts import PromptBook
 from demo.captions import caption
 from demo.samples import FOLDER, SAMPLES
 from tests.e2e.conftest import RunningService, reference, start
@@ -104,7 +104,7 @@ def test_each_models_greedy_answer_is_the_legacy_endpoints(client: Client, servi
     choices += [{"caption_type": caption_type} for caption_type in book.caption_types]
     for model, choice in zip(models, choices, strict=True):
         assert client.openai.models.retrieve(model).id == model
-        answer = client.caption(model=model, prompt=book.build(**choice))
+        answer = client.caption(model=model, prompt=book.prompt(PromptChoice(**choice)))
         assert text_of(answer) == service.caption(PICTURE, **choice), model
         assert answer.model == model
 
@@ -120,8 +120,8 @@ def test_options_in_extra_body_are_the_legacy_endpoints(
         "extra_options": ["Refer to {name}."],
         "name_input": "Ada",
     }
-    prompt = client.book.build(
-        style=style, caption_length="30", extra_options=["Refer to {name}."], name="Ada"
+    prompt = client.book.prompt(
+        PromptChoice(style=style, length="30", options=("Refer to {name}.",), name="Ada")
     )
     answer = client.caption(prompt=prompt, extra_body=options)
     assert text_of(answer) == service.caption(PICTURE, **options)
@@ -132,7 +132,7 @@ def test_options_in_extra_body_are_the_legacy_endpoints(
 @pytest.mark.parametrize("model", ["joycaption", "joycaption:casual"])
 def test_a_stream_is_the_whole_answer_in_pieces(client: Client, model: str) -> None:
     """With its usage in the last."""
-    prompt = client.book.build(style="casual" if model.endswith("casual") else "descriptive")
+    prompt = client.book.prompt(PromptChoice(style="casual" if model.endswith("casual") else "descriptive"))
     whole = client.caption(model=model, prompt=prompt)
     stream = client.openai.chat.completions.create(
         model=model,
@@ -173,7 +173,7 @@ def test_images_reach_the_model_as_the_reference_prepares_them(
         expected = service.caption(path, style="casual")
         data = base64.b64encode(path.read_bytes()).decode()
         for url in (f"data:image/{kind};base64,{data.rstrip('=')}", path.as_uri()):
-            parts: list[Any] = [{"type": "text", "text": client.book.build(style="casual")}]
+            parts: list[Any] = [{"type": "text", "text": client.book.prompt(PromptChoice(style="casual"))}]
             parts.insert(kind == "GIF", {"type": "image_url", "image_url": {"url": url}})
             answer = client.openai.chat.completions.create(
                 model="joycaption",
@@ -181,7 +181,7 @@ def test_images_reach_the_model_as_the_reference_prepares_them(
                 temperature=0,
             )
             assert text_of(answer) == expected
-            client.expect(answer.usage, ("user", client.book.build(style="casual")))
+            client.expect(answer.usage, ("user", client.book.prompt(PromptChoice(style="casual"))))
 
 
 def test_sampling_fields_do_what_they_say(client: Client) -> None:
@@ -235,7 +235,7 @@ def test_penalties_change_what_repeats(client: Client, fields: dict[str, Any]) -
             max_tokens=60,
             **fields,
         )
-        client.expect(answer.usage, ("user", client.book.build(style="descriptive")))
+        client.expect(answer.usage, ("user", client.book.prompt(PromptChoice(style="descriptive"))))
         return text_of(answer)
 
     assert say(**fields) != say()
@@ -446,8 +446,8 @@ def test_openais_package_for_node(client: Client, service: RunningService, tmp_p
     assert [seen["plain"], seen["streamed"], seen["final"]] == [right] * 3
     assert seen["ours"] == f"sks, {caption(SCENE, 'booru')}"
     for usage in ("plain_usage", "streamed_usage"):
-        client.expect(seen[usage], ("user", client.book.build(style="casual")))
-    client.expect(seen["ours_usage"], ("user", client.book.build(style="booru")))
+        client.expect(seen[usage], ("user", client.book.prompt(PromptChoice(style="casual"))))
+    client.expect(seen["ours_usage"], ("user", client.book.prompt(PromptChoice(style="booru"))))
     assert seen["unknown"] == {
         "name": "NotFoundError",
         "status": 404,

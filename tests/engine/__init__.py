@@ -1,1 +1,1 @@
-"""The engine package."""
+"""Tests of the engines: how they are found, started, asked, checked and watched."""

@@ -1,28 +1,109 @@
 """The HTTP client to the engine, against a server that fails in each way."""
 
 import asyncio
+import errno
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import client_exceptions, web
 
-from adapter.engine.client import EngineClient, Load, encode
+from adapter.engine.client import EngineClient, encode, encode_stream, to_ours
+from adapter.engine.load import Load
 from adapter.errors import (
+    CaptionError,
     EngineBusyError,
     EngineError,
     EngineRefusedError,
     EngineTimeoutError,
     EngineUnavailableError,
     InvalidRequestError,
+    OutOfResourcesError,
 )
 from tests.fake_engine import FakeEngine, chunk, completion, event
 from tests.waiting import until
 
+STREAM = encode_stream({"model": "fake", "messages": []})
+
+# What becomes of each of aiohttp's errors. A connection that can't be made, or that ends before there is an
+# answer, leaves no engine to ask; what is wrong with an answer is the engine's failure.
+OURS: dict[type[Exception], type[CaptionError]] = {
+    client_exceptions.ClientConnectionError: EngineUnavailableError,
+    client_exceptions.ClientConnectionResetError: EngineUnavailableError,
+    client_exceptions.ClientConnectorCertificateError: EngineUnavailableError,
+    client_exceptions.ClientConnectorDNSError: EngineUnavailableError,
+    client_exceptions.ClientConnectorError: EngineUnavailableError,
+    client_exceptions.ClientConnectorSSLError: EngineUnavailableError,
+    client_exceptions.ClientError: EngineError,
+    client_exceptions.ClientHttpProxyError: EngineError,
+    client_exceptions.ClientOSError: EngineUnavailableError,
+    client_exceptions.ClientPayloadError: EngineError,
+    client_exceptions.ClientProxyConnectionError: EngineUnavailableError,
+    client_exceptions.ClientResponseError: EngineError,
+    client_exceptions.ClientSSLError: EngineUnavailableError,
+    client_exceptions.ConnectionTimeoutError: EngineUnavailableError,  # nothing was asked yet
+    client_exceptions.ContentTypeError: EngineError,
+    client_exceptions.InvalidURL: EngineError,
+    client_exceptions.InvalidUrlClientError: EngineError,
+    client_exceptions.InvalidUrlRedirectClientError: EngineError,
+    client_exceptions.NonHttpUrlClientError: EngineError,
+    client_exceptions.NonHttpUrlRedirectClientError: EngineError,
+    client_exceptions.RedirectClientError: EngineError,
+    client_exceptions.ServerConnectionError: EngineUnavailableError,
+    client_exceptions.ServerDisconnectedError: EngineUnavailableError,
+    client_exceptions.ServerFingerprintMismatch: EngineUnavailableError,
+    client_exceptions.ServerTimeoutError: EngineTimeoutError,
+    client_exceptions.SocketTimeoutError: EngineTimeoutError,
+    client_exceptions.TooManyRedirects: EngineError,
+    client_exceptions.UnixClientConnectorError: EngineUnavailableError,
+    client_exceptions.UploadAbortedError: EngineError,
+    client_exceptions.WSMessageTypeError: EngineError,
+    client_exceptions.WSServerHandshakeError: EngineError,
+}
+
+
+def test_to_ours_has_an_error_for_every_one_of_aiohttps() -> None:
+    """An error that a new version of aiohttp brings, or takes away, has to be thought about."""
+    found = {
+        each
+        for each in vars(client_exceptions).values()
+        if isinstance(each, type) and issubclass(each, Exception)
+    }
+    assert found == set(OURS)
+
+
+@pytest.mark.parametrize(("foreign", "expected"), OURS.items(), ids=lambda each: each.__name__)
+def test_to_ours_of_an_error_of_aiohttps_gives_just_the_expected_class(
+    foreign: Any, expected: type[CaptionError]
+) -> None:
+    """The class alone decides, whatever arguments the error was made with."""
+    ours = to_ours(foreign.__new__(foreign))
+    assert type(ours) is expected
+    assert "\n" not in str(ours)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (TimeoutError(), EngineTimeoutError),
+        (ConnectionRefusedError(), EngineUnavailableError),
+        (BrokenPipeError(), EngineUnavailableError),
+        (OSError(errno.EMFILE, "Too many open files"), OutOfResourcesError),
+        (client_exceptions.ClientOSError(errno.EMFILE, "Too many open files"), OutOfResourcesError),
+    ],
+)
+def test_to_ours_of_the_systems_errors_tells_whose_fault_it_is(
+    error: OSError, expected: type[CaptionError]
+) -> None:
+    """A machine that is short of descriptors isn't an engine that is away."""
+    assert type(to_ours(error)) is expected
+
 
 @pytest.fixture
 async def fake() -> AsyncIterator[tuple[FakeEngine, EngineClient]]:
+    """Starts a fake engine, and gives it with a client that waits for two seconds."""
     engine = FakeEngine()
     server = await engine.start()
     client = EngineClient(str(server.make_url("")).rstrip("/"), timeout_s=2.0)
@@ -32,8 +113,8 @@ async def fake() -> AsyncIterator[tuple[FakeEngine, EngineClient]]:
     await server.close()
 
 
-async def test_complete_gives_openais_type(fake: tuple[FakeEngine, EngineClient]) -> None:
-    """With text and usage."""
+async def test_complete_gives_text_and_usage(fake: tuple[FakeEngine, EngineClient]) -> None:
+    """What isn't used of OpenAI's fields is left out."""
     _, client = fake
     answer = await client.complete(encode({"model": "fake", "messages": []}))
     assert answer.choices[0].message.content is not None
@@ -41,8 +122,8 @@ async def test_complete_gives_openais_type(fake: tuple[FakeEngine, EngineClient]
     assert answer.usage.prompt_tokens == 100
 
 
-async def test_model_and_tokenize(fake: tuple[FakeEngine, EngineClient]) -> None:
-    """The served name, and ids."""
+async def test_model_and_tokens_are_the_engines_own(fake: tuple[FakeEngine, EngineClient]) -> None:
+    """The self-check asks for these, once the engine is healthy."""
     engine, client = fake
     assert (await client.model()).id == "fake"
     assert await client.tokenize("fake", []) == engine.tokens
@@ -68,7 +149,7 @@ async def test_model_and_tokenize(fake: tuple[FakeEngine, EngineClient]) -> None
 async def test_complete_turns_each_status_into_our_error(
     fake: tuple[FakeEngine, EngineClient], status: int, text: str, expected: type[Exception]
 ) -> None:
-    """Without passing on the engine's own text."""
+    """The engine's own text isn't passed on, but is kept for the log."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.Response(status=status, text=text)
@@ -79,12 +160,13 @@ async def test_complete_turns_each_status_into_our_error(
         await client.complete(b"{}")
     assert type(caught.value) is expected
     assert "secret" not in str(caught.value)
+    assert status == 200 or text in str(caught.value.__cause__)
 
 
 async def test_complete_when_the_engine_hangs_up_is_unavailable(
     fake: tuple[FakeEngine, EngineClient],
 ) -> None:
-    """In the middle of a request."""
+    """It hangs up in the middle of a request, and again when it is sent once more."""
 
     async def hang_up(request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
@@ -100,7 +182,7 @@ async def test_complete_when_the_engine_hangs_up_is_unavailable(
 async def test_complete_on_a_connection_that_was_just_closed_is_sent_again(
     fake: tuple[FakeEngine, EngineClient],
 ) -> None:
-    """As uvicorn closes connections that were idle for a while."""
+    """A server closes connections that were idle for a while, also in the moment that they are used."""
     hang_ups = 0
 
     async def hang_up_once(request: web.Request) -> web.StreamResponse:
@@ -121,7 +203,7 @@ async def test_complete_on_a_connection_that_was_just_closed_is_sent_again(
 async def test_complete_on_a_connection_that_closes_while_the_body_goes_out_is_sent_again(
     tmp_path: Path,
 ) -> None:
-    """The image is large: the end of an idle connection may come in its middle."""
+    """The image is large, so the end of an idle connection may come in the middle of it."""
     connections = 0
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -147,7 +229,7 @@ async def test_complete_on_a_connection_that_closes_while_the_body_goes_out_is_s
 
 
 async def test_complete_when_the_engine_is_too_slow_times_out(fake: tuple[FakeEngine, EngineClient]) -> None:
-    """After the client's timeout, and the engine hears of it."""
+    """The client's own timeout decides."""
 
     async def wait(request: web.Request) -> web.StreamResponse:
         await asyncio.Event().wait()
@@ -160,7 +242,7 @@ async def test_complete_when_the_engine_is_too_slow_times_out(fake: tuple[FakeEn
 
 
 async def test_complete_without_an_engine_is_unavailable(tmp_path: Path) -> None:
-    """Neither a socket nor a port."""
+    """There may be no socket, or nobody who listens on the port."""
     for url in (f"unix:{tmp_path}/none.sock", "http://127.0.0.1:1"):
         client = EngineClient(url, timeout_s=2.0)
         with pytest.raises(EngineUnavailableError):
@@ -174,14 +256,14 @@ async def test_complete_without_an_engine_is_unavailable(tmp_path: Path) -> None
     [("unix:/run/e.sock", True), ("http://127.0.0.1:8000", True), ("http://gpu.example:8000/v1", False)],
 )
 async def test_is_local_tells_where_the_engine_is(url: str, local: bool) -> None:
-    """Images go there as BMP, or else as PNG."""
+    """Images go to a local engine as BMP, and to any other as PNG."""
     client = EngineClient(url, timeout_s=1.0)
     assert client.is_local is local
     await client.close()
 
 
 async def test_complete_over_a_unix_socket_reaches_the_engine(tmp_path: Path) -> None:
-    """As the engine listens by default."""
+    """The engine listens on one by default."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.json_response(completion("over the socket"))
@@ -197,25 +279,18 @@ async def test_complete_over_a_unix_socket_reaches_the_engine(tmp_path: Path) ->
     await runner.cleanup()
 
 
-async def test_load_sums_the_engines_cores(fake: tuple[FakeEngine, EngineClient]) -> None:
-    """Without such figures it counts as idle."""
+async def test_load_is_read_from_the_engines_metrics(fake: tuple[FakeEngine, EngineClient]) -> None:
+    """An engine without such figures counts as idle."""
     engine, client = fake
     assert await client.load() == Load(0, 0)
-    engine.metrics = (
-        "# HELP vllm:num_requests_running Running.\n"
-        'vllm:num_requests_running{engine="0",model_name="m"} 3.0\n'
-        'vllm:num_requests_running{engine="1",model_name="m"} 4.0\n'
-        'vllm:num_requests_waiting{engine="0",model_name="m"} 1e+01\n'
-        'vllm:num_requests_waiting_by_reason{engine="0",reason="x"} 5.0\n'
-        'vllm:generation_tokens_total{engine="0"} 1234.0\n'
-    )
-    assert await client.load() == Load(7, 10, 1234)
+    engine.metrics = 'vllm:num_requests_running{engine="0"} 3.0\nvllm:generation_tokens_total 1234.0\n'
+    assert await client.load() == Load(3, 0, 1234)
 
 
 async def test_stream_gives_the_chunks_as_they_come(fake: tuple[FakeEngine, EngineClient]) -> None:
-    """Up to the usage, asked for in every stream."""
+    """The last chunk has the usage, which every stream asks for."""
     engine, client = fake
-    async with client.stream({"model": "fake", "messages": []}) as received:
+    async with client.stream(STREAM) as received:
         chunks = [chunk async for together in received for chunk in together]
     text = "".join(choice["delta"].get("content", "") for each in chunks for choice in each["choices"])
     assert text.startswith(" a picture ")
@@ -224,7 +299,7 @@ async def test_stream_gives_the_chunks_as_they_come(fake: tuple[FakeEngine, Engi
 
 
 async def test_stream_that_is_left_ends_the_engines_work(fake: tuple[FakeEngine, EngineClient]) -> None:
-    """By closing the connection."""
+    """The engine sees that the connection closes."""
     engine, client = fake
 
     async def never_ends(request: web.Request) -> web.StreamResponse:
@@ -234,7 +309,7 @@ async def test_stream_that_is_left_ends_the_engines_work(fake: tuple[FakeEngine,
             await asyncio.sleep(0.01)
 
     engine.answer = never_ends
-    async with client.stream({"messages": []}) as received:
+    async with client.stream(STREAM) as received:
         async for _ in received:
             break
     await until(lambda: engine.under_way == 0)
@@ -250,10 +325,10 @@ async def test_stream_that_is_left_ends_the_engines_work(fake: tuple[FakeEngine,
         (b"data: 7\n\n", EngineError),
     ],
 )
-async def test_stream_that_breaks_off_is_an_error(
+async def test_stream_that_breaks_off_or_makes_no_sense_is_an_error(
     fake: tuple[FakeEngine, EngineClient], sent: bytes, expected: type[Exception]
 ) -> None:
-    """Never a shorter answer."""
+    """A shorter answer never passes for the whole."""
     engine, client = fake
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -264,14 +339,14 @@ async def test_stream_that_breaks_off_is_an_error(
 
     engine.answer = answer
     with pytest.raises(expected) as caught:
-        async with client.stream({"messages": []}) as received:
+        async with client.stream(STREAM) as received:
             async for _ in received:
                 pass
     assert "secret" not in str(caught.value)
 
 
 async def test_stream_of_a_silent_engine_times_out(fake: tuple[FakeEngine, EngineClient]) -> None:
-    """After the first chunk too."""
+    """The timeout holds after the first chunk too."""
     engine, client = fake
 
     async def hangs(request: web.Request) -> web.StreamResponse:
@@ -281,13 +356,13 @@ async def test_stream_of_a_silent_engine_times_out(fake: tuple[FakeEngine, Engin
 
     engine.answer = hangs
     with pytest.raises(EngineTimeoutError):
-        async with client.stream({"messages": []}) as received:
+        async with client.stream(STREAM) as received:
             async for _ in received:
                 pass
 
 
 async def test_stream_that_is_refused_is_our_error(fake: tuple[FakeEngine, EngineClient]) -> None:
-    """Before anything is read of it."""
+    """The refusal comes before anything is read of the stream."""
     engine, client = fake
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -295,14 +370,14 @@ async def test_stream_that_is_refused_is_our_error(fake: tuple[FakeEngine, Engin
 
     engine.answer = answer
     with pytest.raises(EngineBusyError):
-        async with client.stream({"messages": []}):
+        async with client.stream(STREAM):
             pass
 
 
-async def test_a_client_that_is_closed_says_that_there_is_no_engine(
+async def test_complete_by_a_closed_client_says_that_there_is_no_engine(
     fake: tuple[FakeEngine, EngineClient],
 ) -> None:
-    """Another engine was started meanwhile, and has a client of its own."""
+    """Another engine was started meanwhile, whose client is another."""
     _, client = fake
     await client.close()
     with pytest.raises(EngineUnavailableError):

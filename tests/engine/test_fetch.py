@@ -1,4 +1,4 @@
-"""Downloading a model from a hub, by the real huggingface_hub from a small hub of the test's own."""
+"""How a model is downloaded: by the real huggingface_hub, from a small hub of the test's own."""
 
 import asyncio
 import hashlib
@@ -32,7 +32,7 @@ def lfs(data: bytes) -> dict[str, Any]:
 
 @dataclass
 class Hub:
-    """A hub that sends half of a large file, and the rest when told to."""
+    """A hub that sends half of a large file, and the rest once it may go on."""
 
     url: str = ""
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
@@ -47,7 +47,7 @@ class Hub:
         return web.json_response([{"type": "file", **file} for file in self._files("oid")])
 
     def _files(self, blob: str) -> list[dict[str, Any]]:
-        """In the words of the hub's `info` and `tree`."""
+        """Gives the files in the words of the hub's `info` and `tree`."""
         return [
             {"rfilename": name, "path": name, "size": len(data), blob: hashlib.sha1(data).hexdigest()}
             | ({"lfs": lfs(data)} if name.endswith(".safetensors") else {})
@@ -108,8 +108,8 @@ async def next_report(process: asyncio.subprocess.Process) -> dict[str, Any]:
     return report
 
 
-async def test_fetch_tells_the_bytes_that_are_there(engine_python: Path, hub: Hub, tmp_path: Path) -> None:
-    """While a file is under way, and when all are there; what the engine doesn't need isn't fetched."""
+async def test_fetch_reports_the_bytes_that_are_there(engine_python: Path, hub: Hub, tmp_path: Path) -> None:
+    """It reports while a file is under way and at the end, and leaves what the engine doesn't need."""
     process = await start(engine_python, hub.url, tmp_path, "org/model")
     report = await next_report(process)
     while not NEEDED_BYTES // 4 < report["bytes_done"] < NEEDED_BYTES:
@@ -131,7 +131,7 @@ async def test_fetch_tells_the_bytes_that_are_there(engine_python: Path, hub: Hu
 async def test_fetch_that_breaks_off_ends_with_one_line(
     engine_python: Path, hub: Hub, tmp_path: Path
 ) -> None:
-    """And goes on at the next start."""
+    """The next start goes on from there."""
     hub.break_off = True
     hub.go_on.set()
     process = await start(engine_python, hub.url, tmp_path, "org/model")
@@ -151,18 +151,18 @@ async def test_fetch_that_breaks_off_ends_with_one_line(
         ("/no/such/folder", b"error: /no/such/folder is neither a folder nor a model's name"),
     ],
 )
-async def test_fetch_of_a_wrong_name_says_so(
+async def test_fetch_of_a_wrong_name_says_what_is_wrong_with_it(
     engine_python: Path, hub: Hub, tmp_path: Path, model: str, error: bytes
 ) -> None:
-    """In one line."""
+    """The message is one line."""
     process = await start(engine_python, hub.url, tmp_path, model)
     _, errors = await process.communicate()
     assert process.returncode == 1
     assert errors.startswith(error)
 
 
-async def test_fetch_without_hub_and_cache_says_so(engine_python: Path, tmp_path: Path) -> None:
-    """With a way out."""
+async def test_fetch_without_hub_and_cache_says_what_to_do(engine_python: Path, tmp_path: Path) -> None:
+    """A local folder would need neither."""
     process = await start(engine_python, "http://127.0.0.1:1", tmp_path, "org/model")
     _, errors = await process.communicate()
     assert process.returncode == 1

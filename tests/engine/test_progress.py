@@ -1,4 +1,4 @@
-"""The engine's output to progress."""
+"""How far an engine is, by the lines that it prints."""
 
 import json
 
@@ -35,6 +35,7 @@ START = [
 
 
 def read(lines: list[str]) -> list[Progress]:
+    """Gives the progress before the first line and after each."""
     reader = ProgressReader()
     seen = [reader.current]
     for line in lines:
@@ -44,7 +45,7 @@ def read(lines: list[str]) -> list[Progress]:
 
 
 def test_read_of_a_whole_start_only_goes_forward() -> None:
-    """Through installing, downloading and loading, each line that tells something telling it."""
+    """Installing, downloading and loading each tell something, and no line takes anything back."""
     seen = read(START)
     figures = [progress.progress for progress in seen]
     assert figures == sorted(figures)
@@ -56,7 +57,7 @@ def test_read_of_a_whole_start_only_goes_forward() -> None:
 
 
 def test_read_of_a_download_tells_files_and_bytes() -> None:
-    """Measured, not guessed."""
+    """These figures were measured by what downloads, and aren't guessed."""
     progress = read(START[:9])[-1]
     assert progress.status == "downloading"
     assert (progress.current_file, progress.files_downloaded, progress.total_files) == (
@@ -68,15 +69,15 @@ def test_read_of_a_download_tells_files_and_bytes() -> None:
 
 
 def test_read_of_an_earlier_stage_again_does_not_go_back() -> None:
-    """An engine may say a thing twice."""
+    """An engine may say a thing twice, and in another order."""
     reader = ProgressReader()
     for line in [START[15], START[12], START[3]]:
         reader.read(line)
     assert reader.current.message == "Weights loaded"
 
 
-def test_ready_is_the_end() -> None:
-    """Only the self-check leads there."""
+def test_ready_after_the_checks_is_the_end() -> None:
+    """No line of output leads there, but only the self-check."""
     reader = ProgressReader()
     reader.warming_up()
     assert reader.current.progress == pytest.approx(0.95)
@@ -99,7 +100,7 @@ def test_ready_is_the_end() -> None:
     ],
 )  # fmt: skip
 def test_ended_says_why_in_one_line(lines: list[str], message: str) -> None:
-    """And what to do, where the output told enough."""
+    """It also says what to do, where the output told enough."""
     reader = ProgressReader()
     for line in lines:
         reader.read(line)
@@ -110,7 +111,7 @@ def test_ended_says_why_in_one_line(lines: list[str], message: str) -> None:
 
 
 def test_read_after_an_error_keeps_the_error() -> None:
-    """The last lines of a dying engine don't cover it."""
+    """The last lines of a dying engine don't hide what ended it."""
     reader = ProgressReader()
     reader.failed("Broken")
     reader.read(START[-1])
@@ -118,7 +119,7 @@ def test_read_after_an_error_keeps_the_error() -> None:
 
 
 def test_as_dict_has_the_contracts_fields() -> None:
-    """And is JSON."""
+    """Its values are those of JSON."""
     assert set(json.loads(json.dumps(Progress().as_dict()))) == {
         "status",
         "message",

@@ -1,4 +1,4 @@
-"""An engine that isn't to be trusted is found out."""
+"""How an engine is found out that can't be trusted."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 from aiohttp import web
 
 from adapter.engine.client import EngineClient
-from adapter.engine.selfcheck import Probe, SelfCheckError, check
+from adapter.engine.selfcheck import Probe, check
+from adapter.errors import SelfCheckError
 from tests.fake_engine import IMAGE_TOKEN, FakeEngine, completion
 
 
@@ -26,21 +27,21 @@ def probe(ids: list[int] | None = None) -> Probe:
 
 
 async def test_check_of_a_good_engine_passes(fake: tuple[FakeEngine, EngineClient]) -> None:
-    """With and without known ids."""
+    """It passes with the reference's ids and without any."""
     engine, client = fake
     await check(client, "fake", probe(engine.tokens))
     await check(client, "fake", probe())
 
 
 async def test_check_of_other_tokens_names_the_place(fake: tuple[FakeEngine, EngineClient]) -> None:
-    """Five stray tokens, as a wrong template makes them."""
+    """A wrong template makes five stray tokens."""
     engine, client = fake
     with pytest.raises(SelfCheckError, match=r"tokens failed: .* differ from number 65 on"):
         await check(client, "fake", probe([*engine.tokens[:-1], 9, 9, 9, 9, 9, 2]))
 
 
 async def test_check_of_too_few_image_tokens_fails(fake: tuple[FakeEngine, EngineClient]) -> None:
-    """Their number is part of the ids."""
+    """The number of image tokens is a part of the ids."""
     engine, client = fake
     reference = list(engine.tokens)
     engine.tokens = [1, *[IMAGE_TOKEN] * 63, 2]
@@ -51,7 +52,7 @@ async def test_check_of_too_few_image_tokens_fails(fake: tuple[FakeEngine, Engin
 async def test_check_of_a_remote_engine_without_image_tokens_fails(
     fake: tuple[FakeEngine, EngineClient],
 ) -> None:
-    """It serves a text model."""
+    """Such an engine serves a model for texts alone."""
     engine, client = fake
     engine.tokens = [1, 2, 3]
     with pytest.raises(SelfCheckError, match="no image tokens"):
@@ -61,7 +62,7 @@ async def test_check_of_a_remote_engine_without_image_tokens_fails(
 async def test_check_of_a_remote_engine_with_a_stray_placeholder_fails(
     fake: tuple[FakeEngine, EngineClient],
 ) -> None:
-    """vLLM's own reading of the template."""
+    """vLLM reads the model's own template in this way."""
     engine, client = fake
     engine.text_of_tokens = "user <image>\nDescribe"
     with pytest.raises(SelfCheckError, match="derives the right chat template"):
@@ -69,7 +70,7 @@ async def test_check_of_a_remote_engine_with_a_stray_placeholder_fails(
 
 
 async def test_check_of_a_blind_engine_fails(fake: tuple[FakeEngine, EngineClient]) -> None:
-    """It says the same to every image."""
+    """A blind engine says the same to every image."""
 
     async def same(request: web.Request) -> web.StreamResponse:
         return web.json_response(completion("An image."))
@@ -81,7 +82,7 @@ async def test_check_of_a_blind_engine_fails(fake: tuple[FakeEngine, EngineClien
 
 
 async def test_check_of_a_failing_engine_says_so(fake: tuple[FakeEngine, EngineClient]) -> None:
-    """With the public message of the failure."""
+    """The message holds the failure's own, which is public."""
 
     async def fail(request: web.Request) -> web.StreamResponse:
         return web.Response(status=500)
@@ -93,6 +94,6 @@ async def test_check_of_a_failing_engine_says_so(fake: tuple[FakeEngine, EngineC
 
 
 def test_probe_load_reads_what_template_wrote(tmp_path: Path) -> None:
-    """System, prompt and ids."""
+    """The file holds system prompt, prompt and ids."""
     (tmp_path / "probe.json").write_text('{"system": "s", "prompt": "p", "ids": [1, 2]}')
     assert Probe.load(tmp_path / "probe.json") == Probe("s", "p", [1, 2])

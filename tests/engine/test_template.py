@@ -1,4 +1,4 @@
-"""Deriving a chat template; that it is token-exact on a real processor is proved in `e2e`."""
+"""How a chat template is derived; `e2e` proves that it is token-exact on a real processor."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from adapter.engine.template import collapse, conversation, derive, find_image_mark
 
-# Of JoyCaption's shape: contents are strings, the template writes the image's tokens.
+# It has the shape of JoyCaption's: contents are strings, and the template writes the image's tokens.
 OWN = (
     "{{- bos_token }}{%- for message in messages %}"
     "{{- '[' + message['role'] + ']' }}"
@@ -21,7 +21,7 @@ MARK = "<70><69><71>"
 
 
 def render(template: str, messages: list[dict[str, Any]]) -> str:
-    """As transformers renders templates."""
+    """Renders a template as transformers does."""
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(template).render(
         messages=messages, bos_token="<bos>", add_generation_prompt=True
@@ -30,7 +30,7 @@ def render(template: str, messages: list[dict[str, Any]]) -> str:
 
 @pytest.mark.parametrize("content", [[IMAGE, TEXT], [TEXT, IMAGE]])
 def test_derive_gives_parts_the_text_of_a_string(content: list[dict[str, str]]) -> None:
-    """Whether the text stands before or after the image."""
+    """The text may stand before or after the image."""
     template = derive(OWN, MARK, tokenizer_adds_begin=False)
     system = {"role": "system", "content": "You are."}
     as_string = render(OWN, [system, {"role": "user", "content": TEXT["text"]}])
@@ -39,14 +39,14 @@ def test_derive_gives_parts_the_text_of_a_string(content: list[dict[str, str]]) 
 
 
 def test_derive_joins_several_texts_by_a_newline() -> None:
-    """In their order."""
+    """They keep their order, wherever the image is."""
     template = derive(OWN, MARK, tokenizer_adds_begin=False)
     parts = [{"type": "text", "text": "a"}, IMAGE, {"type": "text", "text": "b"}]
     assert "<71>a\nb<eot>" in render(template, [{"role": "user", "content": parts}])
 
 
 def test_derive_for_a_tokenizer_that_adds_its_begin_writes_it() -> None:
-    """vLLM doesn't add it to a chat."""
+    """vLLM doesn't add that token to a chat."""
     messages = conversation("Say.", as_parts=True)
     plain = render(derive(OWN, MARK, tokenizer_adds_begin=False), messages)
     assert render(derive(OWN, MARK, tokenizer_adds_begin=True), messages) == "<bos>" + plain
@@ -54,7 +54,7 @@ def test_derive_for_a_tokenizer_that_adds_its_begin_writes_it() -> None:
 
 @pytest.mark.parametrize("content", [[TEXT], TEXT["text"]])
 def test_derive_without_an_image_leaves_its_tokens_out(content: object) -> None:
-    """The model's own template would write them all the same."""
+    """The model's own template would write them with or without an image."""
     template = derive(OWN, MARK, tokenizer_adds_begin=False)
     assert render(template, [{"role": "user", "content": content}]) == (
         "<bos>[user]Say {{ what }}.<eot>[assistant]"
@@ -63,7 +63,7 @@ def test_derive_without_an_image_leaves_its_tokens_out(content: object) -> None:
 
 @pytest.mark.parametrize("turn_with_image", [0, 1, 2])
 def test_derive_of_several_turns_marks_the_one_with_the_image(turn_with_image: int) -> None:
-    """Where the model's own template marks each."""
+    """The model's own template marks each turn."""
     messages: list[dict[str, Any]] = []
     for turn in range(3):
         parts = [IMAGE] * (turn == turn_with_image) + [{"type": "text", "text": f"{turn}?"}]
@@ -74,7 +74,7 @@ def test_derive_of_several_turns_marks_the_one_with_the_image(turn_with_image: i
 
 
 def test_derive_where_only_the_first_turn_is_marked_keeps_it_there() -> None:
-    """As the model was trained, whichever turn the client sent it with."""
+    """The model was trained so, whichever turn the client sent the image with."""
     own = OWN.replace("message['role'] == 'user'", "loop.first")
     messages: list[dict[str, Any]] = [
         {"role": "user", "content": "a"},
@@ -88,7 +88,7 @@ def test_derive_where_only_the_first_turn_is_marked_keeps_it_there() -> None:
 
 @pytest.mark.parametrize("end", ["", "\n", "\n\n", "  ", "{# end #}\n"])
 def test_derive_keeps_blanks_at_the_end_as_they_are(end: str) -> None:
-    """They would be tokens."""
+    """Each blank would be a token."""
     messages = conversation("Say.", as_parts=False)
     derived = render(derive(OWN + end, MARK, tokenizer_adds_begin=False), conversation("Say.", as_parts=True))
     assert derived == render(OWN + end, messages)
@@ -106,10 +106,10 @@ def test_derive_keeps_blanks_at_the_end_as_they_are(end: str) -> None:
 def test_find_image_mark_takes_what_stands_right_beside_the_token(
     rendered: str, expected: str | None
 ) -> None:
-    """And tells when there isn't one image token a picture."""
+    """It gives None where there isn't exactly one image token per picture."""
     assert find_image_mark(rendered, "<|69|>") == expected
 
 
-def test_collapse_makes_one_of_each_run() -> None:
-    """Of the image's tokens only."""
+def test_collapse_makes_one_of_each_run_of_image_tokens() -> None:
+    """Runs of other tokens stay as they are."""
     assert collapse([1, 1, 7, 7, 7, 2, 7], 7) == [1, 1, 7, 2, 7]

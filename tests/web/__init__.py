@@ -1,1 +1,1 @@
-"""The HTTP faces."""
+"""Tests of adapter.web, most of them on the whole service with a fake engine behind it."""

@@ -1,4 +1,4 @@
-"""The whole service on a real socket, with a fake engine behind it."""
+"""Runs the whole service on a real socket, with a fake engine behind it."""
 
 import io
 import json
@@ -10,12 +10,11 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from adapter.config import Settings
-from adapter.prompts import PromptBook
-from adapter.web.app import make_app
-from adapter.web.keys import ENGINE
+from adapter.caption.prompts import PromptBook
+from adapter.settings import Settings
+from adapter.web.app_keys import FLEET
+from adapter.web.application import make_app
 from tests.fake_engine import FakeEngine
-from tests.waiting import until
 
 PLAIN_ANSWER_S = 1.0
 KEEP_ALIVE_S = 0.2
@@ -23,7 +22,7 @@ KEEP_ALIVE_S = 0.2
 
 @dataclass
 class Service:
-    """The running service: its engine, and a client of it."""
+    """The running service, its engine, and a client of it."""
 
     engine: FakeEngine
     engine_server: TestServer
@@ -33,13 +32,16 @@ class Service:
     stopped: list[bool]
 
     async def get(self, path: str) -> tuple[int, Any]:
+        """Gives the status and the JSON of an answer."""
         async with self.session.get(self.server.make_url(path)) as response:
             return response.status, await response.json()
 
     async def post(self, path: str, body: Any) -> tuple[int, Any]:
+        """Sends `body` as JSON, and gives the status and the JSON of the answer."""
         return await self.post_raw(path, json.dumps(body).encode())
 
     async def post_raw(self, path: str, body: bytes) -> tuple[int, Any]:
+        """Sends `body` as if it were JSON, and gives the status and the JSON of the answer."""
         headers = {"Content-Type": "application/json"}
         url = self.server.make_url(path)
         async with self.session.post(url, data=io.BytesIO(body), headers=headers) as response:
@@ -47,12 +49,13 @@ class Service:
 
     @property
     def last_asked(self) -> dict[str, Any]:
+        """What the engine was asked last."""
         return self.engine.asked[-1]
 
 
 @pytest.fixture
 async def starting(book: PromptBook, request: pytest.FixtureRequest) -> AsyncIterator[Service]:
-    """A service whose engine isn't healthy yet; a parameter is more settings."""
+    """Gives a service whose engine isn't healthy yet. A parameter holds more settings."""
     engine = FakeEngine(healthy=False)
     engine_server = await engine.start()
     settings = Settings.load(
@@ -81,8 +84,8 @@ async def starting(book: PromptBook, request: pytest.FixtureRequest) -> AsyncIte
 
 @pytest.fixture
 async def service(starting: Service) -> Service:
-    """A service that is ready."""
+    """Gives a service that is ready."""
     starting.engine.healthy = True
-    await until(lambda: starting.app[ENGINE].ready)
+    assert (await starting.app[FLEET].until_ready()).ready
     starting.engine.asked.clear()
     return starting

@@ -1,4 +1,4 @@
-"""Whatever JSON a client sends: it is understood, or refused by the name of what is wrong."""
+"""Bodies made at random: each is understood, or refused by the name of what is wrong."""
 
 import contextlib
 from typing import Any
@@ -6,15 +6,16 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapter.caption.prompts import PromptBook
 from adapter.config import PROJECT_DIR
 from adapter.errors import InvalidRequestError, ModelNotFoundError
-from adapter.prompts import PromptBook
-from adapter.web.chat_body import parse_chat
-from adapter.web.legacy import BatchBody, CaptionBody
-from adapter.web.virtual_models import VirtualModels
+from adapter.web.legacy.fields import BatchBody, CaptionBody
+from adapter.web.openai.chat_body import parse_body
+from adapter.web.openai.conversation import to_chat
+from adapter.web.openai.virtual_models import VirtualModels
 from adapter.web.wire import validate
 
-BOOK = PromptBook.load(PROJECT_DIR / "styles.json")
+BOOK = PromptBook.parse((PROJECT_DIR / "styles.json").read_bytes(), "styles.json")
 MODELS = VirtualModels(BOOK)
 EXAMPLES = 400
 
@@ -39,7 +40,7 @@ CHAT_FIELDS = [
 
 
 def bodies(names: list[str], right: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """A right body with some fields replaced by anything."""
+    """Gives right bodies with some fields replaced by anything."""
     wrong = st.dictionaries(st.sampled_from(names) | texts, json_values, max_size=5)
     return wrong.map(lambda fields: right | fields)
 
@@ -47,15 +48,15 @@ def bodies(names: list[str], right: dict[str, Any]) -> st.SearchStrategy[dict[st
 @given(bodies(LEGACY_FIELDS, {"image_path": "/a.png", "image_paths": ["/a.png"]}))
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_legacy_body_is_understood_or_refused(fields: dict[str, Any]) -> None:
-    """What is understood gives a prompt and sampling values that the engine takes."""
+    """A body that is understood gives a prompt, and sampling values that the engine takes."""
     for kind in (CaptionBody, BatchBody):
         with contextlib.suppress(InvalidRequestError):
-            body = validate(fields, kind)
-            assert isinstance(body.build_prompt(BOOK), str)
-            sampling = body.sampling(BOOK)
-            assert 0 <= sampling.temperature <= 2
-            assert 0 < sampling.top_p <= 1
-            assert 1 <= sampling.max_tokens <= 2048
+            asked = validate(fields, kind).caption_request(BOOK)
+            assert asked.prompt
+            assert 0 <= asked.sampling.temperature <= 2
+            assert 0 < asked.sampling.top_p <= 1
+            assert asked.sampling.top_k >= 0
+            assert 1 <= asked.sampling.max_tokens <= 2048
 
 
 parts = st.fixed_dictionaries(
@@ -74,9 +75,9 @@ messages = st.lists(
 @given(bodies(CHAT_FIELDS, {"model": "joycaption"}), messages | json_values)
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_chat_body_is_understood_or_refused(fields: dict[str, Any], said: Any) -> None:
-    """What is understood ends with a turn and has one image at most."""
+    """A body that is understood gives a conversation with one image at most."""
     with contextlib.suppress(InvalidRequestError, ModelNotFoundError):
-        chat = parse_chat(fields | {"messages": said}, BOOK, MODELS)
-        assert chat.request.turns
-        assert sum(turn.has_image for turn in chat.request.turns) <= 1
-        assert chat.request.sampling.arguments()["n"] >= 1
+        asked = to_chat(parse_body(fields | {"messages": said}), BOOK, MODELS).request
+        assert asked.messages
+        assert sum(message.has_image for message in asked.messages) <= 1
+        assert asked.sampling.arguments()["n"] >= 1

@@ -1,4 +1,4 @@
-"""Of adapter.web.delivery: answers to clients that don't take them."""
+"""Answers to clients that don't take them."""
 
 import socket
 
@@ -13,6 +13,7 @@ LARGE = "x" * 30_000_000  # more than any socket's buffers
 
 
 async def ask_and_read_nothing(service: Service, path: str, body: bytes) -> socket.socket:
+    """Sends a request, and gives its socket, from which nobody reads."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect(("127.0.0.1", service.server.port))
@@ -29,7 +30,7 @@ async def ask_and_read_nothing(service: Service, path: str, body: bytes) -> sock
 async def test_a_client_that_does_not_read_is_dropped(
     service: Service, stream: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whether its answer is whole or a stream; the engine's work for it ends, and the service goes on."""
+    """Whether its answer is whole or a stream, the engine's work for it ends, and the service goes on."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if stream == b"false":

@@ -1,4 +1,4 @@
-"""A service that runs out of descriptors says so, and is well again when there are some."""
+"""A service that runs out of descriptors says so, and is well again once there are some."""
 
 import asyncio
 import os
@@ -12,20 +12,20 @@ from adapter.config import PROJECT_DIR
 from tests.fake_engine import FakeEngine
 from tests.waiting import until
 
-MOST_DESCRIPTORS = 60
+MAX_DESCRIPTORS = 60
 CONNECTIONS = 80
 NO_CONNECTION = 0
 LIMIT_S = 120.0
 
 
 async def test_a_service_without_descriptors_goes_on_when_it_has_some(picture: Path, tmp_path: Path) -> None:
-    """No request gets a 500 meanwhile."""
+    """Meanwhile a request gets 503 or no connection, and never a 500."""
     fake = FakeEngine()
     server = await fake.start()
     process = await asyncio.create_subprocess_exec(
         *(
             "prlimit",
-            f"--nofile={MOST_DESCRIPTORS}:{MOST_DESCRIPTORS}",
+            f"--nofile={MAX_DESCRIPTORS}:{MAX_DESCRIPTORS}",
             sys.executable,
             "-m",
             "adapter",

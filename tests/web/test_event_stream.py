@@ -1,4 +1,4 @@
-"""Events to a client, and what keeps it there while none come."""
+"""Events to a client, and comments that keep it there while none come."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +15,7 @@ Send = Callable[[EventStream], Awaitable[None]]
 
 @pytest.fixture
 async def answers() -> AsyncIterator[tuple[list[Send], ClientSession]]:
-    """A server that answers by the one function in the list, and a client of it."""
+    """Gives a list, and a client of a server that answers by the function in it."""
     sends: list[Send] = []
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -30,8 +30,8 @@ async def answers() -> AsyncIterator[tuple[list[Send], ClientSession]]:
         yield sends, session
 
 
-async def test_an_event_is_sent_as_it_comes(answers: tuple[list[Send], ClientSession]) -> None:
-    """Before there is another."""
+async def test_an_event_is_sent_as_soon_as_it_comes(answers: tuple[list[Send], ClientSession]) -> None:
+    """The client has it before there is another."""
     sends, session = answers
     go_on = asyncio.Event()
 
@@ -49,7 +49,7 @@ async def test_an_event_is_sent_as_it_comes(answers: tuple[list[Send], ClientSes
 
 
 async def test_silence_is_filled_with_comments(answers: tuple[list[Send], ClientSession]) -> None:
-    """At first after longer; every client leaves them out."""
+    """Every client skips them."""
     sends, session = answers
     go_on = asyncio.Event()
 

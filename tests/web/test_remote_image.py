@@ -1,7 +1,6 @@
-"""Images at URLs, from a server on this machine that counts as allowed where the test says so."""
+"""Images at URLs, fetched from a server on this machine that counts as allowed where the test says so."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
@@ -9,9 +8,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from adapter.errors import CaptionError, ImageTooLargeError
-from adapter.sources import ImageBytes, ImageLimits
-from adapter.web.remote_image import RemoteImageError, RemoteImages, is_public
+from adapter.errors import CaptionError, ImageTooLargeError, RemoteImageError
+from adapter.images.sources import ImageBytes, ImageLimits
+from adapter.web.remote_image import RemoteImages, is_public
 
 LIMITS = ImageLimits(max_bytes=1000, max_pixels=10**6)
 
@@ -24,6 +23,7 @@ class Host:
     asked: list[str] = field(default_factory=list)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answers as the path says."""
         self.asked.append(request.path_qs)
         match request.path:
             case "/image":
@@ -49,6 +49,7 @@ class Host:
 
 @pytest.fixture
 async def host() -> AsyncIterator[Host]:
+    """Starts such a server."""
     host = Host()
     app = web.Application()
     app.router.add_get("/{path}", host.answer)
@@ -65,6 +66,7 @@ async def fetch(
     hosts: tuple[str, ...] | None = None,
     allow: Callable[[str], bool] = lambda address: True,
 ) -> ImageBytes:
+    """Fetches `url`, in which PORT stands for the server's."""
     allowed = (f"localhost:{host.port}", f"127.0.0.1:{host.port}") if hosts is None else hosts
     images = RemoteImages(allowed, LIMITS, 0.5, allow)
     try:
@@ -75,7 +77,7 @@ async def fetch(
 
 @pytest.mark.parametrize("path", ["image", "once", "exact"])
 async def test_fetch_gives_the_files_bytes(host: Host, path: str) -> None:
-    """Over a redirect too."""
+    """It follows redirects on the way."""
     image = await fetch(host, f"http://LOCALHOST:PORT/{path}")
     assert image.read(LIMITS) == (b"x" * LIMITS.max_bytes if path == "exact" else b"bytes")
 
@@ -100,31 +102,30 @@ async def test_fetch_gives_the_files_bytes(host: Host, path: str) -> None:
     ],
 )
 async def test_fetch_from_elsewhere_or_of_nothing_is_refused(host: Host, url: str, reason: str) -> None:
-    """In time, saying what is wrong."""
-    started = time.monotonic()
+    """The error comes in time, and says what is wrong without repeating a password."""
     with pytest.raises(RemoteImageError, match=reason) as caught:
-        await fetch(host, url)
+        async with asyncio.timeout(10):
+            await fetch(host, url)
     assert caught.value.status == 400
     assert "secret" not in str(caught.value)
-    assert time.monotonic() - started < 5
 
 
 async def test_fetch_of_a_large_file_stops_at_the_limit(host: Host) -> None:
-    """Whatever its length is said to be."""
+    """The host doesn't tell the length beforehand."""
     with pytest.raises(ImageTooLargeError):
         await fetch(host, "http://localhost:PORT/large")
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
 async def test_fetch_from_an_address_of_this_network_is_refused(host: Host, name: str) -> None:
-    """By name or as a number, even when the operator listed it: nothing is sent there."""
+    """Nothing is sent there, by name or as a number, even if the operator has listed it."""
     with pytest.raises(RemoteImageError, match="no public address"):
         await fetch(host, f"http://{name}:PORT/image", allow=is_public)
     assert not host.asked
 
 
 async def test_fetch_without_any_host_says_how_to_allow_some(host: Host) -> None:
-    """It is off by default."""
+    """Nothing is fetched by default."""
     with pytest.raises(CaptionError, match="CAPTION_ALLOWED_IMAGE_HOSTS"):
         await fetch(host, "http://localhost:PORT/image", hosts=())
     assert not host.asked
@@ -158,5 +159,5 @@ async def test_fetch_without_any_host_says_how_to_allow_some(host: Host) -> None
     ],
 )
 def test_is_public_knows_each_kind_of_address(address: str, public: bool) -> None:
-    """Of the registries of special addresses."""
+    """The kinds are those of IANA's registries of special addresses."""
     assert is_public(address) is public

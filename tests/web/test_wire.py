@@ -26,4 +26,4 @@ def test_a_wrong_type_names_the_field(fields: dict[str, Any]) -> None:
         validate(fields, PromptOptions)
     (name,) = fields
     assert caught.value.field == name
-    assert caught.value.message.startswith(f"{name}: ")
+    assert caught.value.message.startswith(f"{name} should be ")

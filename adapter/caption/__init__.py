@@ -1,0 +1,1 @@
+"""What is asked of the model and what came back. Pure: no files, no network, no clock."""

@@ -1,0 +1,170 @@
+"""From an image and a request to an answer: admission, the image's preparation, the engine, the trigger."""
+
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from adapter.caption.answer import Answer, Chunk, ChunkedAnswer, to_answer
+from adapter.caption.request import CaptionRequest, to_arguments
+from adapter.captioner.admission import Admission
+from adapter.captioner.attempts import Attempts
+from adapter.engine.client import encode, encode_stream
+from adapter.engine.endpoint import Endpoint
+from adapter.engine.fleet import Fleet
+from adapter.images.preparation import Preparation
+from adapter.images.sources import ImageSource
+from adapter.trace import Trace
+
+
+class Captioner:
+    """Answers requests about images by the engines of a fleet. Must be drained when done with.
+
+    A new request waits up to `engine_wait_s` for an engine that was ready and may come back; one that was
+    under way when its engine went away waits up to `patience_s`, and is then sent once more.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        preparation: Preparation,
+        admission: Admission,
+        *,
+        engine_wait_s: float = 0.0,
+        patience_s: float = 0.0,
+    ) -> None:
+        self.fleet = fleet
+        self.admission = admission
+        self._preparation = preparation
+        self._engine_wait_s = engine_wait_s
+        self._patience_s = patience_s
+
+    @contextlib.asynccontextmanager
+    async def admit(self, images: int) -> AsyncIterator[None]:
+        """Holds room for `images` while the context lasts.
+
+        Raises StoppingError, EngineBusyError where too many wait already, and EngineNotReadyError.
+        """
+        with self.admission.room(images):
+            with self.admission.at_work():
+                await self.fleet.endpoint(self._engine_wait_s)
+            yield
+
+    async def inspect(self, image: ImageSource) -> None:
+        """Checks the file and the header of `image` where it would have to wait for its turn.
+
+        Where it wouldn't, asking about it tells as quickly. Raises errors with the fault of the image,
+        InvalidRequestError, OutOfResourcesError, and StoppingError where `drain` gives it up.
+        """
+        if not self.admission.has_free_turn:
+            with self.admission.at_work():
+                await self._preparation.inspect(image)
+
+    def ask(
+        self, image: ImageSource | None, request: CaptionRequest, trace: Trace | None = None
+    ) -> "PendingAnswer":
+        """Asks about an admitted image, or none: await the answer, or iterate over it while it is written.
+
+        Both raise errors with the fault of image, engine or machine, and InvalidRequestError.
+        """
+        return PendingAnswer(self, image, request, trace or Trace())
+
+    async def ask_each(
+        self, image: ImageSource | None, requests: Sequence[CaptionRequest], trace: Trace | None = None
+    ) -> AsyncGenerator[Answer]:
+        """Yields the answers to several requests about one image, each as soon as it is there.
+
+        The image is prepared once, and the requests follow one another, so that the engine finds the image's
+        part of the prompt in its prefix cache. Raises as `ask` does; what was given by then stays good.
+        """
+        trace = trace or Trace()
+        started = time.monotonic()
+        async with self._turn(image, trace) as turn:
+            for request in requests:
+                body = encode(to_arguments(request, turn.image_url, turn.model))
+                if request is requests[-1]:
+                    turn.image_url = None  # it is large, and the body holds it now
+                yield await self._whole(body, request, trace, started)
+                started = time.monotonic()
+
+    async def drain(self, limit_s: float) -> None:
+        """Admits no more images, waits up to `limit_s` for those under way, and gives up the rest."""
+        await self.admission.drain(limit_s)
+        await self._preparation.close()
+
+    async def _chunks(
+        self, image: ImageSource | None, request: CaptionRequest, trace: Trace
+    ) -> AsyncGenerator[list[Chunk]]:
+        """Yields the answer's chunks, as many at a time as arrive together. The last holds the usage."""
+        answer = ChunkedAnswer(request.trigger)
+        async with self._turn(image, trace) as turn:
+            body = encode_stream(to_arguments(request, turn.image_url, turn.model))
+            turn.image_url = None  # it is large, and the body holds it now
+            async for attempt in Attempts(self.fleet, self._patience_s, trace):
+                with attempt as asked:
+                    async with asked.client.stream(body) as received:
+                        async for chunks in received:
+                            attempt.commit()
+                            if kept := answer.push(chunks):
+                                yield kept
+        trace.succeed(request.prompt, answer.text, answer.prompt_tokens, answer.completion_tokens)
+
+    async def _whole(self, body: bytes, request: CaptionRequest, trace: Trace, started: float) -> Answer:
+        async for attempt in Attempts(self.fleet, self._patience_s, trace):
+            with attempt as endpoint:
+                completion = await endpoint.client.complete(body)
+                seconds = time.monotonic() - started
+                answer = to_answer(completion, request.trigger, seconds=seconds, weights=endpoint.weights)
+        trace.succeed(request.prompt, answer.text, answer.prompt_tokens, answer.completion_tokens)
+        return answer
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, image: ImageSource | None, trace: Trace) -> AsyncIterator["_Turn"]:
+        """Waits for a turn and for an engine, and prepares the image for it."""
+        with self.admission.at_work():
+            async with self.admission.turn(trace):
+                with trace.stage("wait"):
+                    endpoint = await self.fleet.endpoint(self._patience_s)
+                yield _Turn(endpoint.model, await self._image_url(image, endpoint, trace))
+
+    async def _image_url(
+        self, image: ImageSource | None, endpoint: Endpoint, trace: Trace
+    ) -> orjson.Fragment | None:
+        if image is None:
+            return None
+        return await self._preparation.data_url(image, "bmp" if endpoint.is_local else "png", trace)
+
+
+@dataclass
+class _Turn:
+    """What a request is built from: the name of the engine's model, and the image as a JSON string."""
+
+    model: str
+    image_url: orjson.Fragment | None
+
+
+class PendingAnswer:
+    """An answer that is asked for once somebody awaits it, or iterates over its chunks.
+
+    See `Captioner.ask`.
+    """
+
+    def __init__(
+        self, captioner: Captioner, image: ImageSource | None, request: CaptionRequest, trace: Trace
+    ) -> None:
+        self._captioner = captioner
+        self._asked = (image, request, trace)
+
+    def __await__(self) -> Generator[Any, None, Answer]:
+        return self._whole().__await__()
+
+    def __aiter__(self) -> AsyncGenerator[list[Chunk]]:
+        return self._captioner._chunks(*self._asked)
+
+    async def _whole(self) -> Answer:
+        image, request, trace = self._asked
+        async with contextlib.aclosing(self._captioner.ask_each(image, [request], trace)) as answers:
+            return await anext(answers)

@@ -1,0 +1,167 @@
+"""`joycaption caption`: turns options into a plan, and shows it or carries it out."""
+
+from typing import Annotated
+
+import orjson
+from cyclopts import Parameter
+
+from adapter.caption.prompts import DEFAULT_LENGTH, DEFAULT_STYLE, PromptBook, PromptChoice
+from adapter.cli.caption_options import (
+    ImageOptions,
+    PromptOptions,
+    RunOptions,
+    SamplingOptions,
+    TextOptions,
+)
+from adapter.cli.captioning import Order, carry_out
+from adapter.cli.files import load_book, raise_descriptor_limit
+from adapter.cli.option_group import option_group
+from adapter.cli.results import print_result
+from adapter.dataset.decide import Existing
+from adapter.dataset.inputs.share import Share
+from adapter.dataset.preview import preview
+from adapter.dataset.prompt_list import load_prompts
+from adapter.dataset.recipe import Recipe, recipes_for
+from adapter.dataset.run import Conditions
+from adapter.dataset.selection import Selection, open_datasets
+from adapter.dataset.texts.in_ledger import TextsInLedger
+from adapter.dataset.texts.sidecars import Sidecars
+from adapter.dataset.texts.text_store import Texts
+from adapter.errors import InvalidRequestError, fields_named
+from adapter.logs import configure
+from adapter.policy import ExitCode
+from adapter.settings import RunSettings
+
+# What the project's own names for a choice are called here.
+FLAGS = {
+    "prompt": "--prompt",
+    "caption_type": "--caption-type",
+    "length": "--length",
+    "style": "--style",
+    "options": "--option",
+    "name": "--name",
+}
+
+
+def caption(
+    *datasets: Annotated[str, Parameter(help="Folders and image files.", show_default=False)],
+    images: Annotated[ImageOptions | None, option_group("Images", 1)] = None,
+    asked: Annotated[PromptOptions | None, option_group("Prompt", 2)] = None,
+    sampled: Annotated[SamplingOptions | None, option_group("Sampling", 3)] = None,
+    written: Annotated[TextOptions | None, option_group("Texts", 4)] = None,
+    running: Annotated[RunOptions | None, option_group("Run", 5)] = None,
+    settings: Annotated[RunSettings | None, option_group("Settings", 6, show_default=True)] = None,
+) -> ExitCode:
+    """Caption folders of images: a text file beside each. Goes on where it was when run again."""
+    images, asked, sampled = images or ImageOptions(), asked or PromptOptions(), sampled or SamplingOptions()
+    written, running, settings = (
+        written or TextOptions(),
+        running or RunOptions(),
+        settings or RunSettings.load(),
+    )
+    configure(
+        settings.log_level if "log_level" in settings.model_fields_set else "error", settings.log_format
+    )
+    raise_descriptor_limit()
+    book = load_book(settings.styles_file)
+    order = Order(
+        selection=Selection(
+            datasets,
+            images.from_file,
+            images.recursive,
+            Share.parse(images.shard) if images.shard else None,
+            running.ledger,
+        ),
+        recipes=_recipes(asked, sampled, written, settings, book),
+        texts=_texts(written),
+        conditions=Conditions(
+            running.engine_patience, images.limit, engine_first=written.existing is not Existing.SKIP
+        ),
+        concurrency=running.concurrency,
+        retry_failed=images.retry_failed,
+        output=written.output,
+        report=running.report,
+        as_json=running.as_json,
+    )
+    return show_plan(order) if running.dry_run else carry_out(order, settings, book)
+
+
+def show_plan(order: Order) -> ExitCode:
+    """Prints what would be done, without an engine and without writing anything."""
+    with open_datasets(order.selection, dry=True) as datasets:
+        found = preview(order.planned(datasets, order.planner(None)))
+    counts = {
+        "to caption": found.to_caption,
+        "skipped": found.skipped,
+        "edited": found.edited,
+        "failed": found.failed,
+    }
+    examples = [
+        {
+            "image": example.image,
+            "output": str(order.output) if isinstance(order.texts, TextsInLedger) else example.place,
+            "prompt": example.prompt,
+        }
+        for example in found.examples
+    ]
+    if order.as_json:
+        print_result(orjson.dumps({"counts": counts, "examples": examples}).decode())
+        return ExitCode.DONE
+    print_result(", ".join(f"{number} {what}" for what, number in counts.items()))
+    for example in examples:
+        print_result(f"{example['image']}\n  -> {example['output']}\n  asked: {example['prompt']}")
+    return ExitCode.DONE
+
+
+def _texts(written: TextOptions) -> Texts:
+    if written.sidecar:
+        return Sidecars(written.existing, written.extension, written.full_name, written.overwrite_edited)
+    if written.output is None:
+        raise InvalidRequestError("--no-sidecar leaves no place for the texts: add --output FILE")
+    if written.existing in (Existing.APPEND, Existing.PREPEND):
+        raise InvalidRequestError(f"--existing {written.existing} is for sidecars")
+    return TextsInLedger(written.existing, written.overwrite_edited)
+
+
+def _recipes(
+    asked: PromptOptions,
+    sampled: SamplingOptions,
+    written: TextOptions,
+    settings: RunSettings,
+    book: PromptBook,
+) -> tuple[Recipe, ...]:
+    """Gives a recipe for each text of an image. Raises InvalidRequestError, naming the flags."""
+    chosen = {
+        "--prompt": asked.prompt,
+        "--prompts": asked.prompts,
+        "--style": asked.style,
+        "--styles": asked.styles,
+        "--caption-type": asked.caption_type,
+    }
+    given = [flag for flag, value in chosen.items() if value]
+    if len(given) > 1:
+        raise InvalidRequestError(f"{' and '.join(given)} can't be used together")
+    styles = [style.strip() for style in asked.styles.split(",") if style.strip()]
+    if len(set(styles)) < len(styles):
+        raise InvalidRequestError("--styles names one of them twice")
+    choice = PromptChoice(
+        prompt=asked.prompt,
+        caption_type=asked.caption_type,
+        length=asked.length.strip().lower() or DEFAULT_LENGTH,
+        style=asked.style or DEFAULT_STYLE,
+        options=tuple(asked.option),
+        name=asked.name,
+    )
+    like = Recipe(
+        prompts=(),
+        system_prompt=book.system_prompt,
+        sampling=book.default_sampling.overridden(**sampled.model_dump(exclude={"seed"})),
+        seed=sampled.seed,
+        prefix=written.prefix,
+        suffix=written.suffix,
+        trigger=written.trigger,
+        exact_pixels=settings.exact_pixels,
+    )
+    prompts = load_prompts(asked.prompts) if asked.prompts is not None else ()
+    with fields_named(FLAGS):
+        return recipes_for(book, choice, like, styles=styles, prompts=prompts)

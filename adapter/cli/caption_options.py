@@ -1,0 +1,124 @@
+"""The options of `joycaption caption`, in groups."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from adapter.dataset.decide import Existing
+
+
+class OptionGroup(BaseModel):
+    """Options that belong together. Every text must be UTF-8."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _is_utf8(cls, value: object) -> object:
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                try:
+                    text.encode()
+                except UnicodeEncodeError as error:
+                    raise ValueError("must be valid UTF-8") from error
+        return value
+
+
+class ImageOptions(BaseModel):
+    """Which images."""
+
+    model_config = ConfigDict(frozen=True)
+
+    from_file: str = Field(
+        "", description="A list of image files, one path per line; - reads it from standard input."
+    )
+    recursive: bool = Field(True, description="Take the folders below a folder too.")
+    shard: str = Field("", description="Take only the i-th of K shares of the images, as i/K.")
+    limit: int | None = Field(None, ge=1, description="Caption at most this many images.")
+    retry_failed: Annotated[bool, Parameter(negative=())] = Field(
+        False, description="Take only the images that failed before."
+    )
+
+
+class PromptOptions(OptionGroup):
+    """What is asked."""
+
+    style: str = Field("", description="A style of styles.json, or a caption type.")
+    styles: str = Field(
+        "", description="Several styles, separated by commas: image.STYLE.txt for each of them."
+    )
+    caption_type: str = Field("", description="A caption type of JoyCaption.")
+    length: str = Field(
+        "",
+        description="any, very short, short, medium-length, long, very long, or a number of words.",
+    )
+    option: Annotated[list[str], Parameter(negative=())] = Field(
+        [], description="A sentence to append to the prompt; may be given several times."
+    )
+    name: str = Field("", description="What {name} stands for in options.")
+    prompt: str = Field("", description="A prompt of your own.")
+    prompts: Path | None = Field(
+        None,
+        description="A JSON or YAML list of prompts: texts, or texts with weights. Each image gets one.",
+    )
+
+
+class SamplingOptions(BaseModel):
+    """Sampling."""
+
+    model_config = ConfigDict(frozen=True)
+
+    temperature: float | None = Field(
+        None, ge=0.0, le=2.0, description="How much chance there is; 0 always takes the likeliest token."
+    )
+    top_p: float | None = Field(None, gt=0.0, le=1.0, description="Share of likely tokens to choose from.")
+    top_k: int | None = Field(None, ge=0, description="Number of likely tokens to choose from; 0 for all.")
+    max_tokens: int | None = Field(None, ge=1, le=2048, description="Longest caption, in tokens.")
+    seed: int | None = Field(None, description="Makes the same texts on every run.")
+
+
+class TextOptions(OptionGroup):
+    """What is written."""
+
+    prefix: str = Field("", description="Written before each caption.")
+    suffix: str = Field("", description="Written behind each caption.")
+    trigger: str = Field("", description="A word that is put first, unless the text begins with it.")
+    extension: str = Field(".txt", description="What the names of the text files end in, by default .txt.")
+    full_name: Annotated[bool, Parameter(negative=())] = Field(
+        False, description="Write a.png.txt rather than a.txt."
+    )
+    existing: Existing = Field(
+        Existing.SKIP, description="What becomes of texts that are there already; by default skip."
+    )
+    overwrite_edited: Annotated[bool, Parameter(negative=())] = Field(
+        False, description="Replace even texts that were edited by hand."
+    )
+    output: Path | None = Field(
+        None, description="Collect all texts in one file: metadata.jsonl, or *.parquet."
+    )
+    sidecar: bool = Field(True, description="Write a text file beside each image.")
+
+
+class RunOptions(BaseModel):
+    """How the run goes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ledger: Path | None = Field(
+        None, description="Where to record what was done; by default in .joycaption in the dataset."
+    )
+    concurrency: int | None = Field(
+        None, ge=1, description="Images under way at one time; by default as the engine needs."
+    )
+    engine_patience: float = Field(
+        600.0, ge=0.0, description="How long to wait for an engine that is away, in seconds; by default 600."
+    )
+    report: Path | None = Field(None, description="A CSV file for all failures.")
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = Field(
+        False, description="Print the result as JSON."
+    )
+    dry_run: Annotated[bool, Parameter(negative=())] = Field(
+        False, description="Only show what would be done."
+    )

@@ -1,0 +1,195 @@
+"""Carries out what was ordered: the engine, signals, what people see of it, and the outputs at the end."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import uvloop
+
+from adapter.caption.prompts import PromptBook
+from adapter.captioner.admission import Admission
+from adapter.captioner.answering import Captioner
+from adapter.cli.display import Display, summary
+from adapter.cli.results import print_result
+from adapter.dataset.claims import Claims
+from adapter.dataset.counting import counting
+from adapter.dataset.events import Event
+from adapter.dataset.item import Item
+from adapter.dataset.metadata_file import check_output, export
+from adapter.dataset.outbox import Outbox
+from adapter.dataset.pace import Pace
+from adapter.dataset.planning import Planned, Planner
+from adapter.dataset.recipe import Recipe
+from adapter.dataset.report import write_report
+from adapter.dataset.run import Conditions, Run
+from adapter.dataset.selection import Dataset, Selection, open_datasets
+from adapter.dataset.tally import Tally
+from adapter.dataset.texts.text_store import Texts
+from adapter.dataset.writer import Writer
+from adapter.engine.discovery import find_engine
+from adapter.engine.fleet import fleet_for, running
+from adapter.errors import CaptionError
+from adapter.images.preparation import Preparation
+from adapter.policy import ExitCode, Fault
+from adapter.settings import RunSettings
+
+
+@dataclass(frozen=True)
+class Order:
+    """Everything about a run except the settings."""
+
+    selection: Selection
+    recipes: tuple[Recipe, ...]
+    texts: Texts
+    conditions: Conditions
+    concurrency: int | None = None
+    retry_failed: bool = False
+    output: Path | None = None
+    report: Path | None = None
+    as_json: bool = False
+
+    def items(self, dataset: Dataset) -> Iterator[Item]:
+        """Gives the items of a dataset that are meant."""
+        return dataset.failed_items() if self.retry_failed else dataset.input.items()
+
+    def planner(self, model: str | None, claims: Claims | None = None) -> Planner:
+        """Gives a planner for these texts. With `model` None texts of any model count as made by this one."""
+        return Planner(self.recipes, self.texts, claims or Claims(), model)
+
+    def planned(self, datasets: list[Dataset], planner: Planner) -> Iterator[Planned]:
+        """Gives what is to be done about all of the datasets."""
+        for dataset in datasets:
+            yield from planner.plan(dataset, self.items(dataset))
+
+
+def carry_out(order: Order, settings: RunSettings, book: PromptBook) -> ExitCode:
+    """Captions, shows how it goes, and gives the exit code.
+
+    Raises InvalidRequestError and LedgerUnavailableError before anything is begun.
+    """
+    with open_datasets(order.selection) as datasets:
+        if order.output is not None:
+            check_output(order.output, datasets[0].ledger)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_carry_out(order, settings, book, datasets))
+
+
+async def _carry_out(
+    order: Order, settings: RunSettings, book: PromptBook, datasets: list[Dataset]
+) -> ExitCode:
+    tally = Tally()
+    display = Display(tally)
+    claims = Claims()
+
+    def take(event: Event) -> None:
+        tally.take(event)
+        display.take(event)
+
+    with contextlib.closing(Writer(order.texts)) as writer:
+        run = Run(
+            lambda model: order.planned(datasets, order.planner(model, claims)),
+            Outbox(writer, claims, take),
+            claims,
+            Pace(settings.max_in_flight, order.concurrency),
+            captioner=captioner_for(settings, book, display),
+            conditions=order.conditions,
+            emit=take,
+        )
+        began = time.time()
+        with _interrupting(run), _counting(order, datasets, tally):
+            async with display.shown():
+                code = await _outcome(run, tally, display)
+    return _finish(order, datasets, display, code, began)
+
+
+async def _outcome(run: Run, tally: Tally, display: Display) -> ExitCode:
+    try:
+        await run.complete()
+    except CaptionError as error:
+        if error.fault is Fault.REQUEST:
+            raise
+        display.notice(f"error: {error}")
+        return error.exit_code
+    if run.interrupted:
+        return ExitCode.INTERRUPTED
+    return ExitCode.SOME_FAILED if tally.failed else ExitCode.DONE
+
+
+def _finish(
+    order: Order, datasets: list[Dataset], display: Display, code: ExitCode, began: float
+) -> ExitCode:
+    """Writes the outputs of a run, however it ended, and shows what came of it."""
+    try:
+        if order.output is not None:
+            styles = [recipe.style for recipe in order.recipes]
+            count = export(order.output, datasets, styles, order.texts)
+            display.notice(f"{order.output}: {count} images")
+        if order.report is not None:
+            ledgers = {id(dataset.ledger): dataset.ledger for dataset in datasets}.values()
+            failures = (failure for ledger in ledgers for failure in ledger.failures(began))
+            write_report(order.report, failures)
+    except CaptionError as error:
+        display.notice(f"error: {error}")
+        code = code or ExitCode.SOME_FAILED
+    if order.as_json:
+        print_result(orjson.dumps(display.tally.as_dict() | {"exit_code": code}).decode())
+    else:
+        display.notice(summary(display.tally, order.report))
+    return code
+
+
+@contextlib.asynccontextmanager
+async def captioner_for(
+    settings: RunSettings, book: PromptBook, display: Display
+) -> AsyncIterator[Captioner]:
+    """Gives a captioner on the engine that is named, on a running service's, or on one that is started for
+    the run.
+    """
+    url = await find_engine(settings)
+    if url is None:
+        display.notice("Starting an engine for this run")
+    elif not settings.engine_url:
+        display.notice("Using the running service's engine")
+    chosen = settings.model_copy(update={"engine_url": url})
+    async with running(fleet_for(chosen, book.system_prompt)) as fleet:
+        # The run limits itself, and has its own patience with the engine.
+        captioner = Captioner(fleet, Preparation(chosen), Admission(settings.max_in_flight, 0))
+        try:
+            yield captioner
+        finally:
+            await captioner.drain(0)
+
+
+@contextlib.contextmanager
+def _interrupting(run: Run) -> Iterator[None]:
+    """Lets Ctrl-C and SIGTERM end the run in order."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, run.interrupt)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def _counting(order: Order, datasets: list[Dataset], tally: Tally) -> Iterator[None]:
+    """Tells the tally how many texts there are in all, where that can be found out."""
+    if order.conditions.limit is not None or not all(dataset.input.is_countable for dataset in datasets):
+        yield
+        return
+
+    def items() -> Iterator[Item]:
+        return (item for dataset in datasets for item in order.items(dataset))
+
+    def done(number: int) -> None:
+        tally.total = number * len(order.recipes)
+
+    with counting(items, done):
+        yield

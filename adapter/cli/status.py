@@ -1,0 +1,33 @@
+"""`joycaption status`: what the ledgers of a dataset know."""
+
+from typing import Annotated
+
+import orjson
+from cyclopts import Parameter
+
+from adapter.cli.results import print_result
+from adapter.dataset.overview import overview
+from adapter.dataset.records import FOUND, WRITTEN
+from adapter.policy import ExitCode
+
+
+def status(
+    dataset: Annotated[str, Parameter(help="The dataset's folder, or a ledger.")],
+    /,
+    *,
+    as_json: Annotated[bool, Parameter(name="--json", negative=(), help="Print the result as JSON.")] = False,
+) -> ExitCode:
+    """Show what was captioned in a dataset, and what failed and why."""
+    found = overview(dataset)
+    counts, failed = found.counts, found.failures.failed
+    failures = found.failures.as_dict()["failures"]
+    if as_json:
+        print_result(orjson.dumps({**counts, "failed": failed, "failures": failures}).decode())
+        return ExitCode.DONE
+    print_result(
+        f"{counts[WRITTEN]} captioned, {counts[FOUND]} had a text already, {failed} failed\n"
+        f"{counts['completion_tokens']} tokens written, {counts['cut']} texts cut at their limit"
+    )
+    for reason, told in failures.items():
+        print_result("\n".join([f"failed, {reason}: {told['count']}", *(f"  {e}" for e in told["examples"])]))
+    return ExitCode.DONE

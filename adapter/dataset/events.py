@@ -1,0 +1,83 @@
+"""What happens in a run, told to whoever shows it: a bar, a log, a page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from adapter.caption.answer import Answer
+from adapter.dataset.records import Failure
+
+
+@dataclass(frozen=True)
+class CaptioningBegan:
+    """The engine is ready, and the first caption is asked for. `model` is what the engine serves."""
+
+    model: str
+
+
+@dataclass(frozen=True)
+class TextWritten:
+    """A text is in its place."""
+
+    image: str
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class TextSkipped:
+    """A text was there already."""
+
+    image: str
+
+
+@dataclass(frozen=True)
+class TextEdited:
+    """A text was changed by hand, and stays as it is."""
+
+    image: str
+
+
+@dataclass(frozen=True)
+class TextFailed:
+    """A text can't be made. The ledger has the failure as well."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class EngineProgressed:
+    """An engine that isn't ready said how far it is."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class EngineAway:
+    """The engine doesn't answer, and the run waits for it."""
+
+
+@dataclass(frozen=True)
+class EngineBack:
+    """The engine answers again, after `away_s` seconds."""
+
+    away_s: float
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """The run was interrupted. What is under way has `limit_s` seconds to finish."""
+
+    limit_s: float
+
+
+Event = (
+    CaptioningBegan
+    | TextWritten
+    | TextSkipped
+    | TextEdited
+    | TextFailed
+    | EngineProgressed
+    | EngineAway
+    | EngineBack
+    | Stopping
+)
+Emit = Callable[[Event], None]

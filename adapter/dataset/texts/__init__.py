@@ -1,0 +1,1 @@
+"""Where the texts of a dataset live, and how they are replaced."""

@@ -1,1 +1,0 @@
-"""Decoding in processes that may die: a hostile file costs itself, never the service."""

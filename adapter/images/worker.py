@@ -1,0 +1,74 @@
+"""The program that decodes one image at a time, from a file to a data URL, under limits of its own.
+
+Questions come over a socket, each with a parcel that holds the image. Results go into a parcel of the
+worker's own. The program ends when the socket closes. `pool` is the other side.
+"""
+
+import math
+import resource
+import signal
+import socket
+import sys
+from typing import Literal, cast
+
+import orjson
+
+from adapter.errors import ImageError
+from adapter.images.parcel import Parcel
+from adapter.images.pixels import Kind, open_image, prepare, to_data_url
+from adapter.images.sources import ImageLimits
+
+MESSAGE_BYTES = 4096
+# The pool ends a worker that is late. Should the pool itself have been killed, an alarm does so later.
+ALARM_AFTER_S = 5
+
+
+def answer(
+    question: Kind | Literal[""], image: Parcel, result: Parcel, limits: ImageLimits, *, exact: bool
+) -> bytes:
+    """Gives the answer about `image`, and puts the prepared image into `result` as a JSON string.
+
+    The question is the kind of data URL, or empty where only the image's header is to be checked.
+    """
+    try:
+        if question:
+            url = to_data_url(prepare(image.read(), limits, exact=exact), question)
+            return orjson.dumps({"bytes": result.fill(b'"', url, b'"')})
+        open_image(image.read(), limits).close()
+    except ImageError as error:
+        return orjson.dumps({"error": type(error).__name__, "message": error.message})
+    return b"{}"
+
+
+def limit_resources(memory_bytes: int) -> None:
+    """Limits this process: its memory for data, and no core files."""
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def main(arguments: list[str]) -> None:
+    """Answers questions until the socket closes.
+
+    The arguments are the descriptors of the socket and of the parcel for results, the limits for an image in
+    pixels, bytes of memory and seconds, and 1 where every pixel counts (see `pixels.prepare`), else 0.
+    """
+    descriptor, result_descriptor, max_pixels, memory_bytes = map(int, arguments[:4])
+    exact = arguments[5] == "1"
+    longest_s = math.ceil(float(arguments[4])) + ALARM_AFTER_S
+    # Ctrl-C in a terminal is for the service, which ends its workers when nothing needs them any more.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    limit_resources(memory_bytes)
+    limits = ImageLimits(max_bytes=sys.maxsize, max_pixels=max_pixels)
+    with socket.socket(fileno=descriptor) as questions, Parcel(result_descriptor) as result:
+        while True:
+            question, descriptors, _, _ = socket.recv_fds(questions, MESSAGE_BYTES, 1)
+            if not descriptors:
+                return
+            with Parcel(descriptors[0]) as image:
+                signal.alarm(longest_s)
+                said = answer(cast(Kind, question.decode()[1:]), image, result, limits, exact=exact)
+                signal.alarm(0)
+            try:
+                questions.send(said)
+            except BrokenPipeError:
+                return

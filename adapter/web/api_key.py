@@ -1,0 +1,39 @@
+"""The key that requests must show where the operator has set one."""
+
+import hmac
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from adapter.errors import InvalidApiKeyError
+from adapter.web.face import face_of
+
+SCHEME = "bearer"
+
+
+def has_key(request: web.Request, key: str | None) -> bool:
+    """Tells whether the request shows `key` as `Authorization: Bearer KEY`, or there is none to show.
+
+    It takes the same time for all wrong keys of one length.
+    """
+    if key is None:
+        return True
+    scheme, _, shown = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    shown_bytes = shown.strip().encode("utf-8", "surrogateescape")
+    return hmac.compare_digest(shown_bytes, key.encode()) and scheme.lower() == SCHEME
+
+
+def require_key(key: str | None) -> Middleware:
+    """Gives a middleware that refuses requests without the key before their bodies are read.
+
+    It lets pass what the face's own rule leaves open, see `Face`.
+    """
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        is_open = request.match_info.handler in face_of(request).open_handlers
+        if not is_open and not has_key(request, key):
+            raise InvalidApiKeyError("A valid API key is needed: send it as Authorization: Bearer KEY")
+        return await handler(request)
+
+    return check

@@ -1,0 +1,41 @@
+"""The keys under which the applications keep what their handlers share.
+
+A handler looks in `request.config_dict`, where a sub-application has what the root has too.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+
+from adapter.caption.prompts import PromptBook
+from adapter.captioner.answering import Captioner
+from adapter.engine.fleet import Fleet
+from adapter.settings import Settings
+from adapter.web.delivery import Delivery
+from adapter.web.keep_alive import KeepAlive
+from adapter.web.metrics import Metrics
+from adapter.web.openai.virtual_models import VirtualModels
+from adapter.web.remote_image import RemoteImages
+from adapter.web.request_body import Bodies
+
+SETTINGS = web.AppKey("settings", Settings)
+BOOK = web.AppKey("book", PromptBook)
+METRICS = web.AppKey("metrics", Metrics)
+BODIES = web.AppKey("bodies", Bodies)
+DELIVERY = web.AppKey("delivery", Delivery)
+KEEP_ALIVE = web.AppKey("keep_alive", KeepAlive)
+# Set when somebody has pressed a stop button, and watches.
+HURRY = web.AppKey("hurry", asyncio.Event)
+# Ends the service once the requests under way have their answers.
+STOP = web.AppKey[Callable[[], None]]("stop")
+
+# There from the start of the application to its end.
+GPU_COUNT = web.AppKey("gpu_count", int)
+FLEET = web.AppKey("fleet", Fleet)
+CAPTIONER = web.AppKey("captioner", Captioner)
+
+# Only in /v1.
+MODELS = web.AppKey("models", VirtualModels)
+STARTED = web.AppKey("started", int)  # Unix time, in seconds
+REMOTE_IMAGES = web.AppKey("remote_images", RemoteImages)

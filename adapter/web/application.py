@@ -1,0 +1,128 @@
+"""The application as a whole, and the socket that it is served on."""
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import socket
+from collections.abc import Callable
+
+import uvloop
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from adapter.caption.prompts import PromptBook
+from adapter.errors import SettingsError
+from adapter.settings import Settings
+from adapter.web import lifetimes
+from adapter.web.access_log import add_request_id, observe, polled
+from adapter.web.api_key import require_key
+from adapter.web.app_keys import BODIES, BOOK, DELIVERY, HURRY, KEEP_ALIVE, METRICS, SETTINGS, STOP
+from adapter.web.delivery import Delivery
+from adapter.web.error_response import answer_errors
+from adapter.web.face import FACE
+from adapter.web.keep_alive import KeepAlive
+from adapter.web.legacy.routes import LEGACY, routes
+from adapter.web.metrics import Metrics
+from adapter.web.openai.v1 import make_v1
+from adapter.web.origins import add_origin_headers, refuse_foreign
+from adapter.web.request_body import Bodies
+
+SHUTDOWN_TIMEOUT_S = 2.0
+IDLE_CONNECTION_S = 75.0  # also for a request's headers to come; nginx's default
+BACKLOG = 1024  # connections that wait to be accepted; a client may send a whole folder at once
+
+log = logging.getLogger("adapter.web")
+
+
+def make_app(settings: Settings, book: PromptBook, stop: Callable[[], None] | None = None) -> web.Application:
+    """Gives the application, whose engine starts and ends with it. `stop` is what `/shutdown` calls.
+
+    The legacy contract's routes are at the root, because aiohttp mounts no sub-application there.
+    """
+    app = web.Application()
+    app[FACE] = LEGACY
+    app[SETTINGS] = settings
+    app[BOOK] = book
+    app[METRICS] = Metrics()
+    app[BODIES] = Bodies(settings.max_queue_bytes, settings.client_timeout_s)
+    app[DELIVERY] = Delivery(settings.client_timeout_s)
+    app[KEEP_ALIVE] = KeepAlive(settings.plain_answer_s, settings.keep_alive_s, app[DELIVERY])
+    app[HURRY] = asyncio.Event()
+    app[STOP] = stop or stop_this_process
+    app.middlewares.extend(  # from the outermost to the innermost, for all faces
+        [
+            observe(app[METRICS], texts=settings.log_captions),
+            app[BODIES].middleware,
+            app[DELIVERY].middleware,
+            answer_errors,
+            refuse_foreign(settings.host, settings.origins, settings.key),
+            require_key(settings.key),
+        ]
+    )
+    app.on_response_prepare.extend([add_origin_headers, add_request_id])
+    app.cleanup_ctx.extend([lifetimes.gpus, lifetimes.fleet, lifetimes.captioner])
+    app.on_shutdown.append(lifetimes.drain)
+    app.add_routes(routes)
+    app.router.add_get("/metrics", show_metrics)
+    app.add_subapp("/v1", make_v1(settings, book))
+    return app
+
+
+@polled
+async def show_metrics(request: web.Request) -> web.Response:
+    """Answers the metrics of all faces."""
+    return web.Response(body=request.app[METRICS].render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def stop_this_process() -> None:
+    """Does what SIGTERM does: no new connections, requests under way are drained, the engine ends."""
+    signal.raise_signal(signal.SIGTERM)
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Gives the listening socket. Raises SettingsError where the address is unavailable, or unsafe."""
+    try:
+        family, *_, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        is_exposed = not ipaddress.ip_address(address[0]).is_loopback
+        _check_exposure(settings, is_exposed=is_exposed)
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"can't listen on {settings.host}:{settings.port}: {error.strerror}. "
+            "Choose another with --host and --port, or end what listens there"
+        ) from error
+
+
+def _check_exposure(settings: Settings, *, is_exposed: bool) -> None:
+    if is_exposed and not (settings.key or settings.insecure):
+        raise SettingsError(
+            f"{settings.host} can be reached from other machines: set CAPTION_API_KEY, so that only "
+            "those who have the key can use the service and read its files, or say --insecure"
+        )
+    if (is_exposed or settings.key) and settings.roots is None:
+        raise SettingsError(
+            "with a key, or beyond this machine, say which folders clients may have read: set "
+            "CAPTION_ALLOWED_ROOTS to them, separated by colons, to none, or to / for every file"
+        )
+
+
+def serve(settings: Settings, book: PromptBook) -> None:
+    """Serves until SIGTERM or Ctrl-C. Raises SettingsError."""
+    listener = bind(settings)
+    host, port = listener.getsockname()[:2]
+    app = make_app(settings, book)
+    log.info("listening on http://%s:%s", host, port)
+    web.run_app(
+        app,
+        sock=listener,
+        backlog=BACKLOG,
+        print=None,
+        access_log=None,
+        keepalive_timeout=IDLE_CONNECTION_S,
+        loop=uvloop.new_event_loop(),
+        handler_cancellation=True,
+        shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+    )

@@ -1,0 +1,84 @@
+"""The fields of the legacy REST contract, in requests and in answers.
+
+The legacy words (`max_new_tokens`, `do_sample`, `joycaption_types`) are used in this package alone.
+"""
+
+import os
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from adapter.caption.answer import Answer
+from adapter.caption.prompts import PromptBook
+from adapter.caption.request import CaptionRequest, question
+from adapter.caption.sampling import Sampling
+from adapter.errors import CaptionError, fields_named
+from adapter.web.wire import PROMPT_FIELD_NAMES, PromptOptions, Temperature, TopK, TopP
+
+
+def _absolute(path: str) -> str:
+    if not path:
+        raise PydanticCustomError("missing", "is required")
+    if not os.path.isabs(path):
+        raise ValueError("must be an absolute path")
+    return path
+
+
+class CaptionOptions(PromptOptions):
+    """The fields that `/caption` and `/batch_caption` share."""
+
+    prompt: str = ""
+    max_new_tokens: Annotated[int, Field(ge=1, le=2048)] | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    top_k: TopK = None
+    do_sample: bool = True
+
+    def sampling(self, book: PromptBook) -> Sampling:
+        """Gives the sampling values: the book's, where the request doesn't say anything else."""
+        return book.default_sampling.overridden(
+            temperature=self.temperature if self.do_sample else 0.0,
+            top_p=self.top_p,
+            top_k=self.top_k,
+            max_tokens=self.max_new_tokens,
+        )
+
+    def caption_request(self, book: PromptBook) -> CaptionRequest:
+        """Gives what the model is asked. Raises UnknownStyleError and WrongFieldError, by the fields' names
+        here.
+        """
+        choice = replace(self.choice, prompt=self.prompt if self.prompt.strip() else "")
+        with fields_named(PROMPT_FIELD_NAMES):
+            prompt = book.prompt(choice)
+        return CaptionRequest(question(prompt, book.system_prompt), self.sampling(book))
+
+
+class CaptionBody(CaptionOptions):
+    """The body of `POST /caption`."""
+
+    image_path: Annotated[str, AfterValidator(_absolute)]
+
+
+class BatchBody(CaptionOptions):
+    """The body of `POST /batch_caption`."""
+
+    image_paths: list[str]
+
+
+def result_body(path: str, answer: Answer) -> dict[str, Any]:
+    """Gives the success of one image, as `/caption` and each entry of a batch have it."""
+    return {
+        "success": True,
+        "caption": answer.text,
+        "generation_time": round(answer.seconds, 3),
+        "image_path": path,
+        "finish_reason": answer.finish_reason,
+        "completion_tokens": answer.completion_tokens,
+    }
+
+
+def error_body(error: CaptionError) -> dict[str, Any]:
+    """Gives the object in which the contract's clients look for `error`."""
+    return {"success": False, "error": error.message}

@@ -1,0 +1,150 @@
+"""The routes of the legacy REST contract, and the face that they make."""
+
+import asyncio
+import ipaddress
+import time
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from adapter.errors import CaptionError, ForeignRequestError, WrongFieldError
+from adapter.images.sources import ImageFile
+from adapter.web.access_log import TRACE, polled
+from adapter.web.api_key import has_key
+from adapter.web.app_keys import BODIES, BOOK, CAPTIONER, FLEET, GPU_COUNT, HURRY, KEEP_ALIVE, SETTINGS, STOP
+from adapter.web.error_response import json_response, public_error
+from adapter.web.face import Face
+from adapter.web.legacy.fields import BatchBody, CaptionBody, CaptionOptions, error_body, result_body
+from adapter.web.wire import validate
+
+Body = TypeVar("Body", bound=CaptionOptions)
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/health")
+@polled
+async def health(request: web.Request) -> web.Response:
+    """Answers anyone. Without the key, where there is one, the answer says only whether to caption."""
+    shared = request.config_dict
+    status = shared[FLEET].status
+    body: dict[str, Any] = {"status": "healthy", "model_loaded": status.ready}
+    if has_key(request, shared[SETTINGS].key):
+        gpu_count = shared[GPU_COUNT]
+        body |= {
+            "gpu_available": gpu_count > 0,
+            "gpu_count": gpu_count,
+            "loading_progress": status.progress.as_dict(),
+        }
+    return json_response(body)
+
+
+@routes.get("/progress")
+@polled
+async def progress(request: web.Request) -> web.Response:
+    """Answers how far the engine is."""
+    return json_response(request.config_dict[FLEET].status.progress.as_dict())
+
+
+@routes.get("/prompts")
+async def prompts(request: web.Request) -> web.Response:
+    """Answers what can be chosen."""
+    book = request.config_dict[BOOK]
+    return json_response(
+        {
+            "prompts": dict(book.style_prompts),
+            "styles": list(book.styles),
+            "joycaption_types": list(book.caption_types),
+        }
+    )
+
+
+@routes.post("/caption")
+async def caption(request: web.Request) -> web.StreamResponse:
+    """Captions one image."""
+    shared = request.config_dict
+    captioner = shared[CAPTIONER]
+    body = await read_body(request, CaptionBody)
+    asked = body.caption_request(shared[BOOK])
+    image = ImageFile(body.image_path)
+    trace = request[TRACE]
+    trace.subject = body.image_path
+
+    async def work() -> dict[str, Any]:
+        # What can be refused is refused before the answer may have to be begun.
+        await captioner.inspect(image)
+        answer = await captioner.ask(image, asked, trace)
+        return result_body(body.image_path, answer) | {"prompt_used": asked.prompt}
+
+    async with captioner.admit(1):
+        return await shared[KEEP_ALIVE].answer(request, work(), late_error=error_body)
+
+
+@routes.post("/batch_caption")
+async def batch_caption(request: web.Request) -> web.StreamResponse:
+    """Captions several images, all in flight at once. The results keep the order of `image_paths`."""
+    started = time.monotonic()
+    shared = request.config_dict
+    captioner = shared[CAPTIONER]
+    body = await read_body(request, BatchBody)
+    paths = body.image_paths
+    if len(paths) > captioner.admission.capacity:
+        problem = f"holds {len(paths)} paths; at most {captioner.admission.capacity} are taken at one time"
+        raise WrongFieldError("image_paths", problem)
+    asked = body.caption_request(shared[BOOK])
+    trace = request[TRACE]
+    trace.subject = f"{len(paths)} files"
+
+    async def result(path: str) -> dict[str, Any]:
+        try:
+            return result_body(path, await captioner.ask(ImageFile(path), asked, trace))
+        except CaptionError as error:
+            return {"image_path": path} | error_body(public_error(request, error))
+
+    async def work() -> dict[str, Any]:
+        results = await asyncio.gather(*map(result, paths))
+        successful = sum(result["success"] for result in results)
+        return {
+            "success": True,
+            "results": results,
+            "total_images": len(results),
+            "successful_captions": successful,
+            "failed_captions": len(results) - successful,
+            "total_time": round(time.monotonic() - started, 3),
+            "prompt_used": asked.prompt,
+        }
+
+    async with captioner.admit(len(paths)):
+        return await shared[KEEP_ALIVE].answer(request, work(), late_error=error_body)
+
+
+@routes.post("/shutdown")
+async def shutdown(request: web.Request) -> web.Response:
+    """Answers, and then the service and its engine end: the UI's stop button.
+
+    Without a key, only this machine may press it.
+    """
+    shared = request.config_dict
+    if shared[SETTINGS].key is None and not _is_from_here(request):
+        raise ForeignRequestError("Only this machine may shut the service down")
+    shared[HURRY].set()
+    shared[STOP]()
+    return json_response(
+        {"status": "shutting_down", "message": "The service and its engine are shutting down"}
+    )
+
+
+async def read_body(request: web.Request, kind: type[Body]) -> Body:
+    """Gives the request's body as `kind`. Raises as `Bodies.read_object` does, and WrongFieldError."""
+    shared = request.config_dict
+    return validate(await shared[BODIES].read_object(request, shared[SETTINGS].max_body_bytes), kind)
+
+
+def _is_from_here(request: web.Request) -> bool:
+    try:
+        return ipaddress.ip_address(request.remote or "").is_loopback
+    except ValueError:
+        return False
+
+
+LEGACY = Face("legacy", error_body, open_handlers=frozenset({health}))

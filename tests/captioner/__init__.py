@@ -1,0 +1,1 @@
+"""Tests of the one way to an answer, against the fake engine."""

@@ -1,0 +1,52 @@
+"""Counting what happens in a run."""
+
+from adapter.dataset.events import (
+    CaptioningBegan,
+    EngineAway,
+    EngineBack,
+    TextEdited,
+    TextFailed,
+    TextSkipped,
+    TextWritten,
+)
+from adapter.dataset.records import Failure
+from adapter.dataset.tally import MAX_EXAMPLES, Tally
+from tests.datasets import answer_of
+
+
+def test_take_counts_each_kind_of_event() -> None:
+    """Texts, tokens, reasons, and the time without an engine."""
+    tally = Tally()
+    for event in (
+        CaptioningBegan("model"),
+        TextWritten("a.png", answer_of("a cat")),
+        TextWritten("b.png", answer_of("a c", "length")),
+        TextSkipped("c.png"),
+        TextEdited("d.png"),
+        TextFailed(Failure("e.png", "e.txt", "write", "full", 0.0)),
+        EngineAway(),
+        EngineBack(2.5),
+    ):
+        tally.take(event)
+    assert (tally.done, tally.cut, tally.skipped, tally.edited, tally.failed) == (2, 1, 1, 1, 1)
+    assert (tally.prompt_tokens, tally.completion_tokens) == (20, 10)
+    assert tally.settled == 5
+    assert tally.resting_s == 2.5
+    assert tally.as_dict()["failures"] == {"write": {"count": 1, "examples": ["e.png: full"]}}
+    assert tally.as_dict()["first_caption_s"] is not None
+
+
+def test_the_rate_leaves_out_the_time_without_an_engine() -> None:
+    """It says how fast it goes when it goes."""
+    tally = Tally(done=20, resting_s=5)
+    tally.started -= 10
+    assert 3.9 < tally.rate < 4.1
+
+
+def test_fail_keeps_a_few_examples_of_each_reason() -> None:
+    """The ledger has all of them."""
+    tally = Tally()
+    for number in range(MAX_EXAMPLES + 5):
+        tally.fail(Failure(f"{number}.png", "x", "image_damaged", "damaged", 0.0))
+    assert tally.reasons["image_damaged"] == MAX_EXAMPLES + 5
+    assert len(tally.examples["image_damaged"]) == MAX_EXAMPLES

@@ -1,0 +1,1 @@
+"""Tests of where the texts of a dataset live."""

@@ -1,0 +1,1 @@
+"""Tests of the way from an image to the pixels that the model gets."""

@@ -53,15 +53,18 @@ def test_the_death_of_the_engine_is_told(loading: RunningService) -> None:
 
 
 def ask_all(service: RunningService) -> list[Future[tuple[int, dict[str, Any]]]]:
-    """One request for each sample, all under way together."""
-    pool = ThreadPoolExecutor(len(SAMPLES))
+    """Sends one request for each sample, all together, and gives them while the engine is at work on them."""
     bodies = [{"image_path": str(FOLDER / name), "do_sample": False} for name in SAMPLES]
-    asked = [pool.submit(service.post, "/caption", body) for body in bodies]
-    pool.shutdown(wait=False)
-    deadline = time.monotonic() + 20
-    while not running_requests(service):
-        assert time.monotonic() < deadline
-    return asked
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        pool = ThreadPoolExecutor(len(SAMPLES))
+        asked = [pool.submit(service.post, "/caption", body) for body in bodies]
+        pool.shutdown(wait=False)
+        while not all(one.done() for one in asked):
+            if running_requests(service):
+                return asked
+        # The engine was done with them before anybody saw it at work.
+    raise AssertionError("the engine was never seen at work")
 
 
 def running_requests(service: RunningService) -> int:

@@ -1,4 +1,4 @@
-"""What an error says of itself: whose fault it is, whether asking again helps, and how a command ends for it."""
+"""What an error says of itself: whose fault it is, whether asking again helps, and the exit code."""
 
 from enum import Enum, IntEnum
 

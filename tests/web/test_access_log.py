@@ -58,3 +58,19 @@ async def test_texts_are_logged_when_asked_for(
     caplog.set_level(logging.INFO, "adapter.request")
     await service.post("/caption", {"image_path": str(picture), "prompt": "My prompt."})
     assert "prompt='My prompt.' caption='a picture" in caplog.text
+
+
+@pytest.mark.parametrize("starting", [{"api_key": "k"}], indirect=True)
+@pytest.mark.parametrize("path", ["/health", "/progress", "/metrics"])
+async def test_a_request_that_is_polled_is_a_line_only_where_it_fails(
+    service: Service, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """Clients poll once a second, which would drown all else in the log."""
+    caplog.set_level(logging.DEBUG, "adapter.request")
+    url = service.server.make_url(path)
+    async with service.session.get(url, headers={"Authorization": "Bearer k"}) as response:
+        assert response.status == 200
+    async with service.session.post(url, headers={"Authorization": "Bearer k"}) as response:
+        assert response.status == 405
+    levels = [record.levelno for record in caplog.records if record.name == "adapter.request"]
+    assert levels == [logging.DEBUG, logging.INFO]

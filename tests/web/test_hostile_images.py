@@ -1,4 +1,4 @@
-"""Hundreds of files that mean harm: none ends the service, none gets a 500, all others get their captions."""
+"""Hundreds of files that mean harm: none ends the service or gets a 500, and all others get their captions."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from tests.processes import descendants
 from tests.web.conftest import Service
 
 AT_ONE_TIME = 8
-# Made by tests/hostile.py as right pictures, so they must have captions.
+# tests/hostile.py makes these as right pictures, so they must have captions.
 RIGHT = tuple(
     "1x1 1x60000 60000x1 500-frames frames pages cmyk mode progressive exif icc orientation "
     "gif-script jpeg-zip png-png tiff_ packbits".split()
@@ -23,6 +23,7 @@ RIGHT = tuple(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Writes the files into a folder."""
     folder = tmp_path_factory.mktemp("hostile")
     for name, data in hostile_files():
         (folder / name).write_bytes(data)
@@ -31,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("starting", [{"max_file_bytes": 64 * 2**20}], indirect=True)
 async def test_hostile_files_get_422_and_right_ones_their_captions(service: Service, folder: Path) -> None:
-    """Each by itself, several at one time."""
+    """Each is asked about by itself, several at one time."""
     files = sorted(folder.iterdir())
     assert len(files) >= 300
     room = asyncio.Semaphore(AT_ONE_TIME)
@@ -57,7 +58,7 @@ async def test_hostile_files_get_422_and_right_ones_their_captions(service: Serv
 
 @pytest.mark.parametrize("starting", [{"max_file_bytes": 64 * 2**20, "max_in_flight": 400}], indirect=True)
 async def test_a_batch_of_hostile_files_has_an_answer_for_each(service: Service, folder: Path) -> None:
-    """In order, while all are in flight together."""
+    """The results keep the order, though all are in flight together."""
     files = [str(path) for path in sorted(folder.iterdir())]
     status, body = await service.post("/batch_caption", {"image_paths": files})
     assert status == 200
@@ -67,15 +68,18 @@ async def test_a_batch_of_hostile_files_has_an_answer_for_each(service: Service,
 
 
 async def test_killed_workers_cost_no_caption(service: Service, picture: Path) -> None:
-    """Whatever they are at."""
+    """An image whose process was killed is decoded again."""
     stop = asyncio.Event()
+    killed = 0
 
     async def kill() -> None:
+        nonlocal killed
         while not stop.is_set():
             for pid, command in descendants().items():
-                if b"decoding" in command:
+                if b"adapter.images.worker" in command:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
+                        killed += 1
             await asyncio.sleep(0.5)
 
     killing = asyncio.create_task(kill())
@@ -83,3 +87,4 @@ async def test_killed_workers_cost_no_caption(service: Service, picture: Path) -
     stop.set()
     await killing
     assert [body["successful_captions"] for _, body in answers] == [20] * 5
+    assert killed

@@ -1,9 +1,9 @@
-"""Long answers: begun in time, kept alive, and still JSON."""
+"""Answers that take long: they are begun in time, kept alive, and still JSON."""
 
 import asyncio
 import json
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ from aiohttp.typedefs import Handler
 from yarl import URL
 
 from adapter.config import PROJECT_DIR
-from adapter.errors import CaptionError, EngineError, ImageDamagedError
+from adapter.errors import EngineError, ImageDamagedError
 from adapter.trace import Trace
 from adapter.web.access_log import TRACE
 from adapter.web.delivery import Delivery
 from adapter.web.error_response import answer_errors
-from adapter.web.face import FACE, Face
+from adapter.web.face import FACE, ErrorBody, Face
 from adapter.web.keep_alive import KeepAlive
 from adapter.web.legacy.fields import error_body
 from tests.fake_engine import completion
@@ -28,16 +28,17 @@ from tests.web.conftest import Service
 
 
 class Answers:
-    """An application whose one answer comes when told, and what became of it."""
+    """The handler of an application, which answers when it is told to; and what became of its work."""
 
     def __init__(self, keep_alive: KeepAlive) -> None:
         self.go_on = asyncio.Event()
         self.error: Exception | None = None
         self.cancelled = False
-        self.late_error: Callable[[CaptionError], dict[str, Any]] | None = error_body
+        self.late_error: ErrorBody | None = error_body
         self._keep_alive = keep_alive
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answers a request."""
         return await self._keep_alive.answer(request, self._work(), self.late_error)
 
     async def _work(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Hundreds of files that mean harm: none ends the service or gets a 500, and all others get their captions."""
+"""Hundreds of files that mean harm: none ends the service or gets a 500, and the others get captions."""
 
 import asyncio
 import contextlib

@@ -27,7 +27,7 @@ class Square(WireModel):
 class Drawing(WireModel):
     """A body that has every kind of field."""
 
-    shapes: list[Annotated[Round | Square, Field(discriminator="type")]] = []
+    shapes: list[Annotated[Round | Square, Field(discriminator="type")]] = Field(default_factory=list)
     frame: Square | None = None
     lines: tuple[str, ...] = ()
     width: Annotated[int, Field(ge=1)] = 1

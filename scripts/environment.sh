@@ -17,7 +17,7 @@ die() {
 find_python() {
   local candidate
   for candidate in ${CAPTION_PYTHON:-} python3 python3.12 python3.13 python3.11 python3.14 python; do
-    if "$candidate" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
+    if "$candidate" -P -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
       2>/dev/null; then
       command -v "$candidate"
       return

@@ -15,6 +15,18 @@ def descendants() -> dict[int, bytes]:
     return found
 
 
+def children() -> dict[int, bytes]:
+    """Gives the processes that this one started itself, with their command lines (NUL after each word)."""
+    found = descendants()
+    parents = {pid: Path(f"/proc/{pid}/stat") for pid in found}
+    own = set()
+    for pid, stat in parents.items():
+        with contextlib.suppress(OSError):  # it has ended by now
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == os.getpid():
+                own.add(pid)
+    return {pid: command for pid, command in found.items() if pid in own}
+
+
 def _below(process: int) -> Iterator[int]:
     for task in Path(f"/proc/{process}/task").glob("*/children"):
         try:

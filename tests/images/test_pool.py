@@ -22,7 +22,7 @@ from adapter.images.pixels import prepare, to_data_url
 from adapter.images.pool import Decoders, DecodingLimits
 from adapter.images.sources import ImageLimits
 from tests.pictures import GREY_PNG, encoded
-from tests.processes import descendants
+from tests.processes import children
 from tests.waiting import until
 
 LIMITS = DecodingLimits(max_pixels=75_000_000, memory_bytes=2**30, time_s=10.0)
@@ -30,7 +30,7 @@ LIMITS = DecodingLimits(max_pixels=75_000_000, memory_bytes=2**30, time_s=10.0)
 
 def workers() -> list[int]:
     """Gives this process's children that decode."""
-    return [pid for pid, command in descendants().items() if b"adapter.images.worker" in command]
+    return [pid for pid, command in children().items() if b"adapter.images.worker" in command]
 
 
 @contextlib.asynccontextmanager

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from adapter.dataset.decide import Existing
 
@@ -22,7 +23,7 @@ class OptionGroup(BaseModel):
                 try:
                     text.encode()
                 except UnicodeEncodeError as error:
-                    raise ValueError("must be valid UTF-8") from error
+                    raise PydanticCustomError("not_utf8", "must be valid UTF-8") from error
         return value
 
 

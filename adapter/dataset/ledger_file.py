@@ -44,7 +44,12 @@ def dataset_ledgers(root: str) -> list[Path]:
 
 
 def siblings(path: Path) -> list[Path]:
-    """Gives the paths of the other ledgers beside `path`, without any that is just being made."""
+    """Gives the paths of the dataset's other ledgers, without any that is just being made.
+
+    A ledger that people have put elsewhere has none: it names everything by absolute paths.
+    """
+    if path.parent.name != FOLDER:
+        return []
     others = [other for other in dataset_ledgers(str(path.parent.parent)) if other != path]
     return [other for other in others if _version(other) == VERSION]
 

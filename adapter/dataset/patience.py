@@ -23,7 +23,6 @@ class Patience:
         self._away_since: float | None = None
         self._told = ""
         self._was_ready = False
-        self._has_answered = False
 
     async def until_ready(self) -> Endpoint:
         """Waits until the engine is ready, and gives its endpoint.
@@ -44,15 +43,15 @@ class Patience:
                 async with asyncio.timeout(self._left_s()):
                     await self._fleet.changed()
         self._check()
-        self._was_ready = True
+        if not self._was_ready:
+            self._was_ready, self._away_since = True, None  # it has come, and the limit counts from now on
         return await self._fleet.endpoint()
 
     def end(self) -> None:
         """Notes that the engine has answered."""
-        if self._away_since is not None and self._has_answered:
+        if self._away_since is not None:
             self._emit(EngineBack(time.monotonic() - self._away_since))
         self._away_since = None
-        self._has_answered = True
 
     def _note_away(self) -> None:
         if self._away_since is None:

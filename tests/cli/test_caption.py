@@ -1,11 +1,15 @@
 """The dataset command, option by option, against a fake engine."""
 
+import array
 import asyncio
 import csv
+import fcntl
 import json
 import os
 import signal
+import termios
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -15,13 +19,14 @@ from adapter.config import PROJECT_DIR
 from adapter.dataset.run import LAST_CHANCE_S, MAX_TRIES
 from adapter.dataset.stable_hash import stable_hash
 from adapter.policy import ExitCode
+from tests.cli.conftest import RunHere
 from tests.command import PROMPT, Command
-from tests.fake_engine import completion
+from tests.fake_engine import completion, image_url
 from tests.waiting import until
 
 
 async def test_a_folder_gets_a_text_beside_each_image(command: Command) -> None:
-    """Nested, with names of all kinds; a broken one has its reason and the run goes on."""
+    """Folders may be nested and names of any kind; a broken image has its reason, and the run goes on."""
     names = ["a.png", "b/c d.jpg", "b/e/f'\"g.webp", "h\ni.bmp", "😀.gif", f"{'x' * 200}.tif", "UPPER.PNG"]
     for number, name in enumerate(names):
         command.picture(name, number)
@@ -40,7 +45,7 @@ async def test_a_folder_gets_a_text_beside_each_image(command: Command) -> None:
 
 
 async def test_a_second_run_asks_for_nothing(command: Command) -> None:
-    """Neither for captions nor for an engine."""
+    """It needs neither captions nor an engine."""
     command.picture("a.png")
     (command.folder / "empty.png").write_bytes(command.picture("b.png", 1).read_bytes())
     (command.folder / "empty.txt").write_text(" \n")
@@ -70,7 +75,7 @@ async def test_a_second_run_asks_for_nothing(command: Command) -> None:
 async def test_the_prompt_is_built_as_everywhere(
     command: Command, book: PromptBook, arguments: list[str], expected: set[str]
 ) -> None:
-    """By style, caption type or one's own words."""
+    """People choose it by style, by caption type, or in their own words."""
     command.picture("a.png")
     assert (await command.caption(*arguments)).code == ExitCode.DONE
     words = {
@@ -87,9 +92,8 @@ async def test_the_prompt_is_built_as_everywhere(
 
 
 async def test_sampling_is_sent_with_a_seed_of_each_images_own(command: Command) -> None:
-    """The same on every run, whatever else is captioned."""
-    for number in range(3):
-        command.picture(f"{number}.png", number)
+    """It is the same on every run, whatever else is captioned."""
+    command.pictures(3)
     arguments = "--temperature 0.5 --top-p 0.8 --top-k 40 --max-tokens 99 --seed 7".split()
     assert (await command.caption(*arguments)).code == ExitCode.DONE
     first = command.asked()
@@ -110,8 +114,7 @@ async def test_sampling_is_sent_with_a_seed_of_each_images_own(command: Command)
 
 async def test_prompts_of_a_file_are_spread_by_weight_and_stay(command: Command) -> None:
     """Which one an image gets follows from the seed and its path."""
-    for number in range(60):
-        command.picture(f"{number}.png", number)
+    command.pictures(60)
     prompts = command.folder / "prompts.yaml"
     prompts.write_text('- One.\n- {text: "Two.", weight: 4}\n')
     assert (await command.caption("--prompts", prompts, "--seed", "1")).code == ExitCode.DONE
@@ -123,7 +126,7 @@ async def test_prompts_of_a_file_are_spread_by_weight_and_stay(command: Command)
 
 
 async def test_prefix_suffix_and_trigger_are_put_around(command: Command) -> None:
-    """The trigger first, and once."""
+    """The trigger stands first, and once."""
     command.picture("a.png")
     command.picture("b.png", 1)
 
@@ -135,20 +138,20 @@ async def test_prefix_suffix_and_trigger_are_put_around(command: Command) -> Non
 
 
 async def test_several_styles_are_written_side_by_side(command: Command) -> None:
-    """One after the other for each image, so that the engine's cache has the image."""
+    """An image's texts are asked for one after the other, so that the engine's cache has the image."""
     command.picture("a.png")
     command.picture("b.png", 1)
     ended = await command.caption("--styles", "casual,booru", "--concurrency", "1", "--json")
     assert ended.code == ExitCode.DONE
     assert set(command.texts()) == {"a.casual.txt", "a.booru.txt", "b.casual.txt", "b.booru.txt"}
-    urls = [body["messages"][1]["content"][0]["image_url"]["url"] for body in command.asked()]
+    urls = [image_url(body) for body in command.asked()]
     assert urls[0] == urls[1] != urls[2] == urls[3]
     (command.folder / "a.booru.txt").unlink()
     assert (await command.caption("--styles", "casual,booru", "--json")).json["done"] == 1
 
 
 async def test_extension_and_full_name(command: Command) -> None:
-    """Two images with one name are an error for the second, and --full-name is its mending."""
+    """Two images with one name are an error for the second one, which --full-name mends."""
     command.picture("a.png")
     command.picture("a.jpg", 1)
     for _ in range(2):
@@ -163,7 +166,7 @@ async def test_extension_and_full_name(command: Command) -> None:
 
 
 async def test_an_image_with_anothers_text_from_elsewhere_is_told_too(command: Command) -> None:
-    """The text was there before us."""
+    """It doesn't matter that no run wrote the text."""
     command.picture("a.png")
     command.picture("a.jpg", 1)
     (command.folder / "a.txt").write_text("mine")
@@ -172,38 +175,48 @@ async def test_an_image_with_anothers_text_from_elsewhere_is_told_too(command: C
     assert command.text("a.txt") == "mine"
 
 
-async def test_existing_texts_are_kept_replaced_or_added_to(command: Command) -> None:
-    """A comma between, or a blank after a sentence."""
+@pytest.mark.parametrize(
+    ("how", "texts"),
+    [
+        ("skip", {"old": "old"}),
+        ("append", {"old": "old, NEW", "Old.\n": "Old. NEW"}),
+        ("prepend", {"old": "NEW, old"}),
+        ("overwrite", {"old": "NEW"}),
+    ],
+)
+async def test_existing_texts_are_kept_replaced_or_added_to(
+    command: Command, how: str, texts: dict[str, str]
+) -> None:
+    """A comma comes between, or a blank after a sentence; a second run changes nothing."""
+    command.pictures(len(texts))
+    paths = [command.folder / f"{number}.txt" for number in range(len(texts))]
+    for path, old in zip(paths, texts, strict=True):
+        path.write_text(old)
+    assert (await command.caption("--existing", how)).code == ExitCode.DONE
+    new = [path.read_text() for path in paths]
+    for text, pattern in zip(new, texts.values(), strict=True):
+        start, _, end = pattern.partition("NEW")
+        assert text.startswith(start)
+        assert text.endswith(end)
+        assert ("a picture" in text) is ("NEW" in pattern)
+    again = await command.caption("--existing", how, "--json")
+    assert again.json["skipped"] == len(texts)
+    assert [path.read_text() for path in paths] == new
+
+
+async def test_a_trigger_stands_first_and_once_beside_an_existing_text(command: Command) -> None:
+    """The existing text may begin with it, and the new one would."""
     command.picture("a.png")
     path = command.folder / "a.txt"
-    for how, old, pattern in (
-        ("skip", "old", "old"),
-        ("append", "old", "old, NEW"),
-        ("append", "Old.\n", "Old. NEW"),
-        ("prepend", "old", "NEW, old"),
-        ("overwrite", "old", "NEW"),
-    ):
-        path.write_text(old)
-        (command.folder / ".joycaption/ledger.sqlite").unlink(missing_ok=True)
-        assert (await command.caption("--existing", how, "--prompt", how)).code == ExitCode.DONE
-        new = path.read_text()
-        start, _, end = pattern.partition("NEW")
-        assert new.startswith(start)
-        assert new.endswith(end)
-        assert ("a picture" in new) is ("NEW" in pattern)
-        again = await command.caption("--existing", how, "--prompt", how, "--json")
-        assert again.json["skipped"] == 1
-        assert path.read_text() == new
     path.write_text("sks, old")
-    await command.caption("--existing", "append", "--trigger", "sks", "--prompt", "x")
+    await command.caption("--existing", "append", "--trigger", "sks")
     assert path.read_text().startswith("sks, old, a picture")
     assert path.read_text().count("sks") == 1
 
 
 async def test_overwrite_redoes_just_what_was_made_otherwise(command: Command) -> None:
-    """And what a person edited only when told to."""
-    for number in range(4):
-        command.picture(f"{number}.png", number)
+    """What a person edited is made anew only when told to."""
+    command.pictures(4)
     await command.caption("--prompt", "One.")
     (command.folder / "0.txt").write_text("edited")
     (command.folder / "1.txt").unlink()
@@ -225,7 +238,7 @@ async def test_overwrite_redoes_just_what_was_made_otherwise(command: Command) -
 
 
 async def test_what_to_caption_can_be_chosen(command: Command) -> None:
-    """Files, lists, folders without those in them, so many of them."""
+    """That may be files, lists, folders without those in them, a number of images, or a share."""
     for number, name in enumerate(["a.png", "b.png", "c/d.png", "c/e.data"]):
         command.picture(name if name.endswith("png") else "c/e.png", number)
     (command.folder / "c/e.png").rename(command.folder / "c/e.data")
@@ -250,7 +263,7 @@ async def test_what_to_caption_can_be_chosen(command: Command) -> None:
 
 
 async def test_outputs_beside_or_instead_of_sidecars(command: Command) -> None:
-    """In Hugging Face's form, and whole at each end; with one's own edits."""
+    """They have Hugging Face's form, are whole at each end of a run, and show people's edits."""
     command.picture("a.png")
     command.picture("b/c.png", 1)
     output = command.folder / "metadata.jsonl"
@@ -286,7 +299,7 @@ async def test_outputs_beside_or_instead_of_sidecars(command: Command) -> None:
 
 
 async def test_retry_failed_takes_just_those(command: Command) -> None:
-    """What failed before, and nothing that is new."""
+    """Only what failed before is taken, and nothing that is new."""
     command.picture("good.png")
     (command.folder / "bad.png").write_bytes(b"no")
     report = command.folder / "failures.csv"
@@ -304,9 +317,8 @@ async def test_retry_failed_takes_just_those(command: Command) -> None:
 
 
 async def test_dry_run_shows_and_does_nothing(command: Command) -> None:
-    """Counts, and three images with their prompt and file."""
-    for number in range(5):
-        command.picture(f"{number}.png", number)
+    """It shows counts, and three images with their prompt and file."""
+    command.pictures(5)
     (command.folder / "0.txt").write_text("there")
     ended = await command.caption("--dry-run", "--prompt", "Say it.", "--json")
     assert ended.code == ExitCode.DONE
@@ -344,18 +356,26 @@ async def test_dry_run_shows_and_does_nothing(command: Command) -> None:
         [".", "--nonsense"],
         [".", "--ledger", "/proc/none/ledger.sqlite"],
         [".", "--engine-url", "nonsense"],
-        ["--from-file", "none.txt"],
         [],
     ],
 )
-async def test_wrong_usage_is_2_in_one_line(command: Command, arguments: list[str | bytes]) -> None:
-    """Nothing is captioned."""
-    command.picture("a.png")
-    ended = await (await command.start("caption", *arguments)).end()
+def test_wrong_usage_is_2_in_one_line(
+    run_here: RunHere, picture: Path, tmp_path: Path, arguments: list[str | bytes]
+) -> None:
+    """Nothing is captioned then."""
+    ended = run_here("caption", *arguments)
     assert ended.code == ExitCode.WRONG_USAGE, ended.errors
     assert ended.errors.startswith("error: ")
     assert len(ended.errors.splitlines()) == 1
-    assert not command.texts()
+    assert not ended.output
+    assert {path.name for path in tmp_path.iterdir()} <= {picture.name, ".joycaption"}
+
+
+async def test_a_list_that_is_not_there_is_wrong_usage(command: Command) -> None:
+    """That is found out once the run has begun, and ends the process in the same way."""
+    ended = await command.caption("--from-file", "none.txt", "--limit", "1")
+    assert (ended.code, ended.output) == (ExitCode.WRONG_USAGE, "")
+    assert ended.errors == "error: --from-file none.txt can't be read: No such file or directory\n"
 
 
 @pytest.mark.parametrize(
@@ -369,9 +389,9 @@ async def test_wrong_usage_is_2_in_one_line(command: Command, arguments: list[st
         (["--trigger", b"\xff"], "--trigger"),
     ],
 )
-async def test_errors_name_the_flag(command: Command, arguments: list[str | bytes], named: str) -> None:
+def test_errors_name_the_flag(run_here: RunHere, arguments: list[str | bytes], named: str) -> None:
     """What the field is called by other faces is of no use on a command line."""
-    ended = await command.caption(".", *arguments)
+    ended = run_here("caption", ".", *arguments)
     assert ended.code == ExitCode.WRONG_USAGE
     assert named in ended.errors
 
@@ -389,7 +409,7 @@ async def test_top_k_of_0_is_off_whatever_the_styles_say(command: Command, tmp_p
 
 
 async def test_a_ledger_elsewhere_leaves_the_dataset_alone(command: Command, tmp_path: Path) -> None:
-    """For roots that can't be written to."""
+    """It may be a folder that can't be written to."""
     command.picture("a.png")
     ledger = tmp_path / "ledgers/mine.sqlite"
     assert (await command.caption("--ledger", ledger)).code == ExitCode.DONE
@@ -398,7 +418,7 @@ async def test_a_ledger_elsewhere_leaves_the_dataset_alone(command: Command, tmp
 
 
 async def test_two_runs_at_once_are_refused(command: Command) -> None:
-    """The second one, while the first lasts."""
+    """The second one is, as long as the first one lasts."""
     command.picture("a.png")
     go_on = asyncio.Event()
     command.answer_after(go_on)
@@ -412,9 +432,8 @@ async def test_two_runs_at_once_are_refused(command: Command) -> None:
 
 
 async def test_an_interrupted_run_finishes_what_is_under_way(command: Command) -> None:
-    """Writes it, and goes on later."""
-    for number in range(6):
-        command.picture(f"{number}.png", number)
+    """That is written, and a later run makes the rest."""
+    command.pictures(6)
     go_on = asyncio.Event()
     command.answer_after(go_on)
     started = await command.start("caption", ".", "--concurrency", "2", "--json")
@@ -446,18 +465,17 @@ async def test_a_second_interruption_stops_at_once(command: Command, number: sig
 
 async def test_an_engine_that_is_away_pauses_the_run(command: Command) -> None:
     """No image fails for it, and the run goes on when it is back."""
-    for number in range(10):
-        command.picture(f"{number}.png", number)
+    command.pictures(10)
 
-    async def breaks(request: web.Request) -> web.StreamResponse:
-        if command.engine.asked[-1]["max_tokens"] != 24 and len(command.asked()) > 3:
+    async def breaks(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if len(command.asked()) > 3:
             assert request.transport is not None
             command.engine.healthy = False
             request.transport.abort()
             return web.Response(status=503)
         return web.json_response(completion(f"a picture {len(command.engine.asked)}"))
 
-    command.engine.answer = breaks
+    command.answer_captions(breaks)
     started = await command.start("caption", ".", "--concurrency", "2", "--json")
     await started.until_told("doesn't answer")
     command.engine.answer = None
@@ -470,7 +488,7 @@ async def test_an_engine_that_is_away_pauses_the_run(command: Command) -> None:
 
 
 async def test_an_engine_that_stays_away_ends_the_run_in_the_end(command: Command) -> None:
-    """Resumable."""
+    """The same command goes on where that run was."""
     command.picture("a.png")
     command.engine.healthy = False
     ended = await command.caption("--engine-patience", "1")
@@ -481,46 +499,40 @@ async def test_an_engine_that_stays_away_ends_the_run_in_the_end(command: Comman
 
 
 async def test_an_engine_that_fails_at_one_image_fails_just_that(command: Command) -> None:
-    """After some attempts, the engine being there."""
+    """It is asked a few times about that image, and the run goes on."""
     command.picture("a.png")
     command.picture("b.png", 1)
     bad: list[str] = []
 
-    async def fails(request: web.Request) -> web.StreamResponse:
-        body = command.engine.asked[-1]
-        url = body["messages"][1]["content"][0]["image_url"]["url"]
-        if body["max_tokens"] != 24:
-            if not bad:
-                bad.append(url)
-            if url in bad:
-                return web.Response(status=500)
+    async def fails(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if not bad:
+            bad.append(image_url(body))
+        if image_url(body) in bad:
+            return web.Response(status=500)
         return web.json_response(completion(f"a picture {len(command.engine.asked)}"))
 
-    command.engine.answer = fails
+    command.answer_captions(fails)
     ended = await command.caption("--concurrency", "1", "--json")
     assert (ended.code, ended.json["done"], ended.json["failed"]) == (ExitCode.SOME_FAILED, 1, 1)
-    asked = [body["messages"][1]["content"][0]["image_url"]["url"] for body in command.asked()]
-    assert sum(url in bad for url in asked) == MAX_TRIES
+    assert sum(image_url(body) in bad for body in command.asked()) == MAX_TRIES
 
 
 @pytest.mark.parametrize("text", ["", " \n"])
 async def test_an_empty_caption_is_a_failure_and_no_file(command: Command, text: str) -> None:
-    """Never an empty text."""
+    """An empty text is never written."""
     command.picture("a.png")
 
-    async def empty(request: web.Request) -> web.StreamResponse:
-        body = command.engine.asked[-1]
-        check = f"check {len(command.engine.asked)}"
-        return web.json_response(completion(check if body["max_tokens"] == 24 else text))
+    async def empty(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        return web.json_response(completion(text))
 
-    command.engine.answer = empty
+    command.answer_captions(empty)
     ended = await command.caption("--json", "--prefix", "photo of ")
     assert (ended.code, list(ended.json["failures"])) == (ExitCode.SOME_FAILED, ["empty_caption"])
     assert not command.texts()
 
 
 async def test_a_text_that_cannot_be_written_fails_that_image(command: Command) -> None:
-    """And the run goes on."""
+    """The run goes on with the others."""
     command.picture("good.png")
     command.picture(f"{'y' * 250}.png", 1)  # with the extension there is no room for more
     block_text_of(command, "blocked.png")
@@ -533,13 +545,13 @@ async def test_a_text_that_cannot_be_written_fails_that_image(command: Command) 
 
 
 def block_text_of(command: Command, name: str) -> None:
-    """A folder in the place of the temporary file: no text can be written."""
+    """Puts a folder in the place of the temporary file, so that no text can be written."""
     command.picture(name)
     (command.folder / f".joycaption-{stable_hash(name + '.txt'):016x}.tmp").mkdir()
 
 
 async def test_when_no_text_can_be_written_the_run_stops(command: Command) -> None:
-    """With one line, long before all captions are made for nothing."""
+    """It says so in one line, long before all captions are made for nothing."""
     for number in range(200):
         block_text_of(command, f"{number}.png")
     ended = await command.caption("--full-name", "--concurrency", "4")
@@ -557,9 +569,8 @@ async def test_a_file_that_vanishes_fails_with_its_reason(command: Command) -> N
 
 
 async def test_concurrency_fixes_how_many_are_under_way(command: Command) -> None:
-    """Otherwise it follows the engine."""
-    for number in range(50):
-        command.picture(f"{number}.png", number)
+    """Without the option that follows what the engine reports."""
+    command.pictures(50)
 
     async def slow(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.05)
@@ -574,7 +585,7 @@ async def test_concurrency_fixes_how_many_are_under_way(command: Command) -> Non
 
 
 async def test_without_a_terminal_there_are_plain_lines(command: Command) -> None:
-    """A summary with counts, rate and tokens; nothing that moves a cursor."""
+    """There is a summary with counts, rate and tokens, and nothing that moves a cursor."""
     command.picture("a.png")
     ended = await command.caption()
     assert "1 captioned, 0 skipped, 0 failed" in ended.errors
@@ -584,7 +595,7 @@ async def test_without_a_terminal_there_are_plain_lines(command: Command) -> Non
 
 
 async def test_names_that_are_not_utf8_are_captioned_too(command: Command) -> None:
-    """And told of without a mistake."""
+    """They are shown in a form that any terminal and any file can hold."""
     good = os.fsencode(command.folder) + b"/caf\xe9.png"
     os.rename(command.picture("x.png"), good)
     os.symlink(b"nowhere", os.fsencode(command.folder) + b"/bad\xff.png")
@@ -595,3 +606,46 @@ async def test_names_that_are_not_utf8_are_captioned_too(command: Command) -> No
     assert "bad\\udcff.png" in command.text("r.csv")
     assert "caf\\udce9.png" in json.loads(command.text("m.jsonl"))["file_name"]
     assert (await command.caption("--json")).json["skipped"] == 1
+
+
+async def test_options_may_stand_before_after_and_between_datasets(command: Command) -> None:
+    """The value of an option may begin with a hyphen, too."""
+    for number, name in enumerate(("a/x.png", "b/y.png")):
+        command.picture(name, number)
+    arguments = ("--prompt", "-x", "a", "--engine-args", "--enforce-eager", "b", "--json")
+    ended = await command.run("caption", *arguments)
+    assert ended.json["done"] == 2
+    assert set(command.prompts()) == {"-x"}
+
+
+async def test_a_list_from_standard_input_may_hold_any_name(command: Command) -> None:
+    """Python's own standard input refuses names that aren't UTF-8 where the locale is of that kind."""
+    os.rename(command.picture("x.png"), os.fsencode(command.folder) + b"/caf\xe9.png")
+    ended = await command.caption(
+        "--from-file", "-", "--json", stdin=b"caf\xe9.png\n", PYTHONIOENCODING="utf-8:strict"
+    )
+    assert (ended.code, ended.json["done"]) == (ExitCode.DONE, 1)
+
+
+async def test_a_run_that_waits_for_its_list_can_be_interrupted(command: Command) -> None:
+    """Whoever writes the list to standard input may take hours."""
+    reading, writing = os.pipe()
+    try:
+        started = await command.start("caption", "--from-file", "-", "--json", stdin=reading)
+        os.write(writing, b"0.png\n")
+        await until(lambda: bytes_waiting(reading) == 0)
+        started.signal(signal.SIGTERM)
+        ended = await started.end()
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert ended.code == ExitCode.INTERRUPTED, ended.errors
+    assert ended.errors == ""
+    assert ended.json["failed"] == 0
+
+
+def bytes_waiting(pipe: int) -> int:
+    """Gives how many bytes of a pipe nobody has read yet."""
+    waiting = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+    return waiting[0]

@@ -21,14 +21,14 @@ def tally(**counts: int) -> Tally:
 
 
 def test_progress_line_tells_counts_rate_and_what_is_left() -> None:
-    """As far as they are known."""
+    """It tells only what is known."""
     assert progress_line(tally(skipped=3)) == "0 done, 0 failed, 3 skipped"
     line = progress_line(tally(done=20, failed=1, skipped=9, total=130))
     assert line == "20 done, 1 failed, 9 skipped of 130, 2.0 images/s, 0:00:50 left"
 
 
 def test_summary_has_reasons_with_examples() -> None:
-    """A few of each, and where all are."""
+    """It shows a few of each, and says where all are."""
     counted = tally(done=2, completion_tokens=20, prompt_tokens=200, cut=1, edited=1)
     for number in range(9):
         counted.fail(Failure(f"{number}.png", "x", "image_damaged", "damaged", 0.0))
@@ -43,7 +43,7 @@ def test_summary_has_reasons_with_examples() -> None:
 
 
 async def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That moves, and is gone at the end."""
+    """The bar moves, and is gone at the end."""
     ours, theirs = pty.openpty()
     with open(theirs, "w", encoding="utf-8") as terminal:  # noqa: ASYNC230
         monkeypatch.setattr(sys, "stderr", terminal)

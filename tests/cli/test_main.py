@@ -50,7 +50,10 @@ finally:
     )
     assert all(command in ended.stdout for command in COMMANDS)
     imported = set(ended.stderr.split())
-    assert not imported & {"aiohttp", "openai", "pydantic_settings", "PIL", "uvloop", "adapter.settings"}
+    heavy = {"aiohttp", "openai", "pydantic_settings", "PIL", "uvloop", "yaml", "rich.live", "rich.progress"}
+    assert not imported & heavy
+    ours = {name for name in imported if name.startswith("adapter.")}
+    assert ours <= {"adapter.cli", "adapter.cli.main", "adapter.errors", "adapter.policy"}
 
 
 def test_only_serve_imports_openai() -> None:

@@ -5,7 +5,7 @@ from tests.command import Command
 
 
 async def test_status_reads_the_ledger(command: Command) -> None:
-    """For people and for machines."""
+    """It tells people in words, and programs in JSON."""
     command.picture("a.png")
     command.picture("b.png", 1)
     (command.folder / "b.txt").write_text("there")

@@ -1,5 +1,8 @@
 """What is done about a text, as a truth table."""
 
+from collections.abc import Iterator
+from itertools import product
+
 import pytest
 
 from adapter.dataset.decide import (
@@ -86,3 +89,43 @@ def test_decide_leaves_others_texts_alone(
     assert decide(owned) == Taken("a.png")
     claimed = Facts(existing, overwrite_edited=True, is_claimed=True, text=text, record=record)
     assert decide(claimed) == Skip()
+
+
+def all_facts() -> Iterator[Facts]:
+    """Gives every combination of what a decision may depend on."""
+    hashes = (None, OURS, OLDER)
+    texts = (None, Text(None), *map(Text, (OURS, EDITED, OLDER)))
+    records = (None, FOUND, *(Record(True, *rest) for rest in product((OURS,), hashes, (False, True))))
+    for rest in product(Existing, (False, True), (False, True), (None, "a.png"), texts, records):
+        yield Facts(*rest)
+
+
+def test_decide_holds_its_promises_about_all_facts() -> None:
+    """They are what people rely on, whatever the table says about single cases."""
+    seen = set()
+    for facts in all_facts():
+        decision = decide(facts)
+        seen.add(type(decision))
+        there = facts.text is not None
+        free = not facts.is_claimed and facts.owner is None
+        match decision:
+            case Make(seen_hash):
+                assert free, facts
+                assert seen_hash == (facts.text.hash if facts.text else None), facts
+                assert facts.existing is not Existing.SKIP or not there, facts
+            case Skip(is_news):
+                assert facts.is_claimed or there, facts
+                assert is_news == (free and facts.existing is Existing.SKIP and facts.record is None), facts
+            case KeepEdited():
+                assert free, facts
+                assert there, facts
+                assert facts.existing is Existing.OVERWRITE, facts
+                assert not facts.overwrite_edited, facts
+                assert facts.record is not None, facts
+                assert facts.record.is_ours, facts
+            case Taken(owner):
+                assert owner == facts.owner, facts
+                assert not facts.is_claimed, facts
+        if free and not there:
+            assert decision == Make(), facts  # an image without a text always gets one
+    assert seen == {Make, Skip, KeepEdited, Taken}

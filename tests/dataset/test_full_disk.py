@@ -28,7 +28,7 @@ rm ../filler
 
 
 async def test_a_full_disk_ends_the_run_and_the_next_goes_on(command: Command, tmp_path: Path) -> None:
-    """With a line that says why; when there is room, the same command finishes."""
+    """The run says why in a line; when there is room again, the same command finishes."""
     for number in range(PICTURES):
         command.picture(f"{number}.png", number)
     (tmp_path / "disk").mkdir()

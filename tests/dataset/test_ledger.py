@@ -35,7 +35,7 @@ FAILURE = Failure("a.png", "a.txt", "image_damaged", "It is damaged", 5.0)
 
 
 def test_what_is_recorded_is_found_again(tmp_path: Path) -> None:
-    """By another run too."""
+    """Another run finds it, too."""
     path = ledger_path(str(tmp_path))
     ledger = Ledger.open(path)
     ledger.record([ENTRY, Entry("b.txt", "b.png", "", FOUND)])
@@ -54,7 +54,7 @@ def test_what_is_recorded_is_found_again(tmp_path: Path) -> None:
 
 
 def test_a_failure_lasts_until_there_is_a_text(tmp_path: Path) -> None:
-    """One an image and output."""
+    """There is one for each image and output."""
     ledger = Ledger.open(tmp_path / "ledger.sqlite")
     ledger.record((), [FAILURE])
     ledger.record((), [FAILURE])
@@ -66,7 +66,7 @@ def test_a_failure_lasts_until_there_is_a_text(tmp_path: Path) -> None:
 
 
 def test_thousands_are_looked_up_together(tmp_path: Path) -> None:
-    """More than SQLite takes parameters."""
+    """These are more than SQLite takes parameters."""
     ledger = Ledger.open(tmp_path / "ledger.sqlite")
     outputs = [f"{number}.txt" for number in range(2500)]
     ledger.record([Entry(output, output, "", FOUND) for output in outputs])
@@ -75,7 +75,7 @@ def test_thousands_are_looked_up_together(tmp_path: Path) -> None:
 
 
 def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
-    """As the file system gave them."""
+    """They stay as the file system gave them."""
     ledger = Ledger.open(tmp_path / "ledger.sqlite")
     odd = os.fsdecode(b"caf\xe9.txt")
     ledger.record([Entry(odd, odd, "", FOUND)])
@@ -85,7 +85,7 @@ def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
 
 
 def test_one_run_at_a_time_writes(tmp_path: Path) -> None:
-    """Others may read."""
+    """Others may read meanwhile."""
     path = tmp_path / "ledger.sqlite"
     ledger = Ledger.open(path)
     with pytest.raises(LedgerUnavailableError, match="Another run"):
@@ -110,7 +110,7 @@ def test_shares_read_each_others_ledgers(tmp_path: Path) -> None:
 
 
 def test_a_ledger_that_can_not_be_opened_says_so(tmp_path: Path) -> None:
-    """And where else it could be."""
+    """The error tells where else it could be."""
     (tmp_path / "file").touch()
     garbage = tmp_path / "garbage.sqlite"
     garbage.write_bytes(b"no database" * 100)
@@ -124,7 +124,7 @@ def test_a_ledger_that_can_not_be_opened_says_so(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
-    """The next one is whole again."""
+    """The next write is whole again."""
     ledger = Ledger.open(tmp_path / "ledger.sqlite")
     with pytest.raises(LedgerError, match="can't be written"):
         ledger.record([ENTRY, replace(ENTRY, state=None)])  # type: ignore[arg-type]
@@ -135,7 +135,7 @@ def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_half_written_is_taken_back(tmp_path: Path) -> None:
-    """By whoever reads it next, too."""
+    """Whoever reads it next does that, too."""
     path = tmp_path / ".joycaption/ledger.sqlite"
     ledger = Ledger.open(path)
     ledger.record([ENTRY])
@@ -170,7 +170,7 @@ def test_a_share_that_is_just_being_made_is_no_sibling_yet(tmp_path: Path) -> No
 
 
 def test_a_scratch_ledger_knows_all_and_keeps_its_own_to_itself(tmp_path: Path) -> None:
-    """Even while a run holds the real one."""
+    """It can be made even while a run holds the real one."""
     path = tmp_path / "ledger.sqlite"
     ledger = Ledger.open(path)
     ledger.record([ENTRY], [replace(FAILURE, image="c.png")])
@@ -186,9 +186,23 @@ def test_a_scratch_ledger_knows_all_and_keeps_its_own_to_itself(tmp_path: Path) 
 
 
 def test_exports_are_remembered(tmp_path: Path) -> None:
-    """By what they were when they were written."""
+    """The ledger keeps what they were when they were written."""
     ledger = Ledger.open(tmp_path / "ledger.sqlite")
     assert ledger.exported("/m.jsonl") is None
     ledger.record_export("/m.jsonl", "1:2")
     assert ledger.exported("/m.jsonl") == "1:2"
+    ledger.close()
+
+
+def test_entries_of_several_shares_are_sorted_and_have_each_text_once(tmp_path: Path) -> None:
+    """The ledger's own entry counts, as it does where it is looked up."""
+    names = ["ä.txt", "b.txt", os.fsdecode(b"caf\xe9.txt"), "c.txt", "a.txt"]
+    other = Ledger.open(ledger_path(str(tmp_path), (1, 2)))
+    other.record([Entry(name, name, "", FOUND) for name in names])
+    other.close()
+    ledger = Ledger.open(ledger_path(str(tmp_path)))
+    ledger.record([Entry("b.txt", "b.txt", "", WRITTEN), Entry("d.txt", "d.txt", "", WRITTEN)])
+    entries = list(ledger.entries())
+    assert [entry.output for entry in entries] == ["a.txt", "b.txt", "c.txt", "d.txt", "ä.txt", names[2]]
+    assert [entry.output for entry in entries if entry.state == WRITTEN] == ["b.txt", "d.txt"]
     ledger.close()

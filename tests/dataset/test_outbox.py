@@ -85,3 +85,33 @@ async def test_write_that_fails_in_an_unexpected_way_ends_who_waits_for_it(datas
     with pytest.raises(ExceptionGroup) as caught:
         await put_all(batch)
     assert [type(error) for error in caught.value.exceptions] == [UnicodeEncodeError]
+
+
+async def test_write_that_stops_has_told_of_the_whole_batch_first(dataset: Dataset) -> None:
+    """What was written with the last failures is counted, too."""
+    full = WriteError("The text can't be written: No space left on device", errno.ENOSPC)
+    results: list[str | CaptionError] = ["a cat", *[full] * MAX_FAILURES]
+    batch = [finished(dataset, f"{index}.png", result) for index, result in enumerate(results)]
+    batch += [finished(dataset, f"late {index}.png", full) for index in range(5)]
+    tally, claims = Tally(), Claims()
+    with contextlib.closing(Writer(Sidecars())) as writer:
+        outbox = Outbox(writer, claims, tally.take)
+        for one in batch:
+            claims.claim(one.place, "image")
+            await outbox.put(one)
+        await outbox.end()
+        with pytest.raises(
+            NothingWritableError, match=r"^Nothing can be written\. The text can't be written"
+        ):
+            await outbox.write()
+    assert (tally.done, tally.failed) == (1, MAX_FAILURES + 5)
+    assert not any(claims.image_of(one.place) for one in batch)
+
+
+async def test_write_of_a_batch_that_ends_well_goes_on(dataset: Dataset) -> None:
+    """The failures before it were of a disk that has room again."""
+    full = WriteError("The text can't be written: No space left on device", errno.ENOSPC)
+    results: list[str | CaptionError] = [*[full] * MAX_FAILURES, "a cat"]
+    batch = [finished(dataset, f"{index}.png", result) for index, result in enumerate(results)]
+    tally, _, _ = await put_all(batch)
+    assert (tally.done, tally.failed) == (1, MAX_FAILURES)

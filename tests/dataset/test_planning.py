@@ -17,6 +17,14 @@ from adapter.dataset.texts.text_file import content_hash
 from adapter.dataset.texts.text_store import Texts
 from tests.datasets import MODEL, RECIPE
 
+# As ledgers have it that were written before a `top_k` of 0 meant that nothing is cut.
+OLDER_DETAILS = (
+    '{"exact_pixels": false, "model": "model", "prefix": "", "prompt": "Say.", "sampling": '
+    '{"frequency_penalty": 0.0, "max_tokens": 256, "min_p": 0.0, "n": 1, "presence_penalty": 0.0, '
+    '"repetition_penalty": 1.0, "seed": null, "stop": [], "temperature": 0.6, "top_k": null, '
+    '"top_logprobs": null, "top_p": 0.9}, "seed": null, "suffix": "", "system_prompt": "You are.", '
+    '"trigger": ""}'
+)
 OURS, EDITED, OLDER = b"ours", b"edited", b"older"
 
 
@@ -51,6 +59,7 @@ def why(planned: Planned) -> object:
         (Existing.OVERWRITE, OURS, None, "job"),
         (Existing.OVERWRITE, OURS, {"state": FOUND}, "job"),
         (Existing.OVERWRITE, OURS, {}, Skip()),
+        (Existing.OVERWRITE, OURS, {"details": OLDER_DETAILS}, Skip()),
         (Existing.OVERWRITE, OURS, {"details": "{}"}, "job"),
         (Existing.OVERWRITE, OURS, {"mtime_ns": 1}, "job"),
         (Existing.OVERWRITE, EDITED, {}, KeepEdited()),
@@ -168,3 +177,30 @@ def test_plan_of_a_text_that_can_not_be_looked_at_fails_alone(tmp_path: Path, da
     failure = why(failed)
     assert isinstance(failure, Failure)
     assert failure.code == "write"
+
+
+def test_plan_gives_a_text_that_was_found_to_the_first_image_of_its_name(
+    tmp_path: Path, dataset: Dataset
+) -> None:
+    """The second one fails even where both are looked up in the ledger together."""
+    names = ["first.png", "a.png", "a.jpg", "a.png"]
+    for name in (*names, "a.txt"):
+        (tmp_path / name).write_text("text")
+    _, first, second, again = plan(dataset, names, Sidecars())
+    assert why(first) == Skip(is_news=True)
+    failure = why(second)
+    assert isinstance(failure, Failure)
+    assert failure.code == "sidecar_taken"
+    assert why(again) == Skip()
+    assert dataset.ledger.lookup(["a.txt"]) == {"a.txt": Entry("a.txt", "a.png", "", FOUND)}
+
+
+def test_plan_claims_what_is_to_be_made(tmp_path: Path, dataset: Dataset) -> None:
+    """Once the claim is released, the text is decided about anew."""
+    (tmp_path / "a.png").touch()
+    claims = Claims()
+    for _ in range(2):
+        (job,) = Planner([RECIPE], Sidecars(), claims).plan(dataset, [dataset.input.item("a.png")])
+        assert isinstance(job, Job)
+        assert claims.image_of(str(tmp_path / "a.txt")) == str(tmp_path / "a.png")
+        claims.release(str(tmp_path / "a.txt"))

@@ -1,5 +1,6 @@
 """Files with prompts."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,10 @@ def test_load_prompts_of_another_form_is_refused(tmp_path: Path, text: str) -> N
         load_prompts(path)
     with pytest.raises(InvalidRequestError):
         load_prompts(tmp_path / "none")
+
+
+def test_load_prompts_reads_what_json_escapes(tmp_path: Path) -> None:
+    """Programs write an emoji into JSON as two halves, which YAML doesn't put together."""
+    path = tmp_path / "prompts.json"
+    path.write_text(json.dumps(["Say \U0001f600.", {"text": "caf\xe9"}]))
+    assert [prompt.text for prompt in load_prompts(path)] == ["Say \U0001f600.", "caf\xe9"]

@@ -43,7 +43,7 @@ def test_a_seed_gives_each_image_and_style_its_own() -> None:
     ],
 )
 def test_text_has_what_belongs_around_it(prefix: str, suffix: str, trigger: str, expected: str) -> None:
-    """The trigger first, and once; around nothing there is nothing."""
+    """The trigger stands first, and once; around nothing there is nothing."""
     recipe = replace(RECIPE, prefix=prefix, suffix=suffix, trigger=trigger)
     assert recipe.text("a cat") == expected
     assert recipe.text("") == ""

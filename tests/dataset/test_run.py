@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+import threading
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,18 +15,32 @@ from PIL import Image
 from adapter.captioner.admission import Admission
 from adapter.captioner.answering import Captioner
 from adapter.dataset.claims import Claims
-from adapter.dataset.events import CaptioningBegan, Event, Stopping, TextFailed, TextSkipped, TextWritten
+from adapter.dataset.events import (
+    CaptioningBegan,
+    EngineAway,
+    EngineBack,
+    EngineProgressed,
+    Event,
+    Stopping,
+    TextFailed,
+    TextSkipped,
+    TextWritten,
+)
+from adapter.dataset.item import Item
 from adapter.dataset.outbox import Outbox
 from adapter.dataset.pace import Pace
 from adapter.dataset.planning import Planned, Planner
+from adapter.dataset.reading_ahead import CHUNK_S
 from adapter.dataset.recipe import Recipe
 from adapter.dataset.run import MAX_TRIES, Conditions, Run
 from adapter.dataset.selection import Dataset
 from adapter.dataset.texts.sidecars import Sidecars
+from adapter.dataset.texts.text_store import Staged, Texts
 from adapter.dataset.writer import Writer
 from adapter.engine.fleet import fleet_for, running
-from adapter.errors import EngineGoneError
+from adapter.errors import EngineGoneError, InvalidRequestError, OutOfResourcesError
 from adapter.images.preparation import Preparation
+from adapter.images.sources import ImageLimits
 from adapter.settings import RunSettings
 from tests.datasets import RECIPE
 from tests.fake_engine import FakeEngine, completion
@@ -41,6 +57,7 @@ class Stage:
     dataset: Dataset
     settings: RunSettings
     events: list[Event] = field(default_factory=list)
+    models: list[str | None] = field(default_factory=list)  # that plans were asked for
 
     @contextlib.asynccontextmanager
     async def captioner(self) -> AsyncIterator[Captioner]:
@@ -53,15 +70,24 @@ class Stage:
 
     @contextlib.contextmanager
     def run(
-        self, recipes: Sequence[Recipe] = (RECIPE,), in_flight: int = 4, conditions: Conditions | None = None
+        self,
+        recipes: Sequence[Recipe] = (RECIPE,),
+        in_flight: int = 4,
+        conditions: Conditions | None = None,
+        *,
+        items: Iterable[Item] | None = None,
+        texts: Texts | None = None,
     ) -> Iterator[Run]:
-        """Gives a run over all images, to be completed."""
+        """Gives a run over those items, or all images, to be completed."""
         claims = Claims()
+        texts = texts or Sidecars()
 
         def plan(model: str | None) -> Iterator[Planned]:
-            return Planner(recipes, Sidecars(), claims, model).plan(self.dataset, self.dataset.input.items())
+            self.models.append(model)
+            planner = Planner(recipes, texts, claims, model)
+            return planner.plan(self.dataset, self.dataset.input.items() if items is None else items)
 
-        with contextlib.closing(Writer(Sidecars())) as writer:
+        with contextlib.closing(Writer(texts)) as writer:
             yield Run(
                 plan,
                 Outbox(writer, claims, self.events.append),
@@ -82,6 +108,10 @@ class Stage:
             Image.new("RGB", (20, 10), (number % 256, number // 256, 99)).save(
                 self.dataset.place(f"{number}.png")
             )
+
+    def items(self, *names: str) -> list[Item]:
+        """Gives the items of those names, in this order."""
+        return [self.dataset.input.item(name) for name in names]
 
     def texts(self) -> set[str]:
         return {path.name for path in Path(self.dataset.input.root).glob("*.txt")}
@@ -104,8 +134,35 @@ def is_check(body: dict[str, object]) -> bool:
     return body["max_tokens"] != RECIPE.sampling.max_tokens
 
 
+async def test_complete_of_one_image_after_the_other_tells_each_in_turn(stage: Stage) -> None:
+    """Captioning begins when the first image needs it."""
+    stage.pictures(4)
+    Path(stage.dataset.place("0.txt")).write_text("there")
+    Path(stage.dataset.place("2.png")).write_bytes(b"no image")
+    with stage.run(in_flight=1, items=stage.items("0.png", "1.png", "2.png", "3.png")) as run:
+        await stage.complete(run)
+    told = [event for event in stage.events if not isinstance(event, EngineProgressed)]
+    skipped, began, first, failed, second = told
+    assert (skipped, began) == (TextSkipped("0.png"), CaptioningBegan("fake"))
+    assert isinstance(first, TextWritten)
+    assert isinstance(failed, TextFailed)
+    assert isinstance(second, TextWritten)
+    assert (first.image, failed.failure.image, second.image) == ("1.png", "2.png", "3.png")
+    assert [failure.image for failure in stage.dataset.ledger.failures()] == ["2.png"]
+    assert stage.models == [None]
+
+
+async def test_complete_with_the_engine_first_plans_for_what_it_serves(stage: Stage) -> None:
+    """What there is to be made follows from the model, where texts may be replaced."""
+    stage.pictures(1)
+    with stage.run(conditions=Conditions(engine_first=True)) as run:
+        await stage.complete(run)
+    assert stage.models == ["fake"]
+    assert stage.told(CaptioningBegan) == [CaptioningBegan("fake")]
+
+
 async def test_complete_tells_what_happens(stage: Stage) -> None:
-    """First that captioning begins, then each text, by the names of the images."""
+    """It tells that captioning begins, and then of each text, by the names of the images."""
     stage.pictures(3)
     Path(stage.dataset.place("1.txt")).write_text("there")
     with stage.run() as run:
@@ -137,12 +194,109 @@ async def test_complete_stops_at_the_limit(stage: Stage) -> None:
     assert len(stage.texts()) == 5
 
 
-async def test_a_writer_that_fails_in_an_unexpected_way_ends_the_run(stage: Stage) -> None:
-    """It raises that error, instead of hanging at its full queue."""
-    stage.pictures(300)
-    with stage.run([replace(RECIPE, trigger="\udcff")]) as run, pytest.raises(UnicodeEncodeError):
+class BrokenTexts(Sidecars):
+    """Text files with a bug."""
+
+    def stage(self, place: str, text: str, trigger: str, seen_hash: bytes | None) -> Staged | None:
+        raise RuntimeError("a bug")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "texts", "expected"),
+    [
+        (replace(RECIPE, trigger="\udcff"), Sidecars(), UnicodeEncodeError),
+        (RECIPE, BrokenTexts(), RuntimeError),
+    ],
+)
+async def test_a_writer_that_fails_in_an_unexpected_way_ends_the_run(
+    stage: Stage, recipe: Recipe, texts: Texts, expected: type[Exception]
+) -> None:
+    """It raises that error, instead of hanging at the outbox, which holds far fewer than these."""
+    stage.pictures(1)
+    (picture,) = stage.items("0.png")
+    items = [replace(picture, key=f"{number}.png") for number in range(2000)]
+    with stage.run([recipe], in_flight=16, items=items, texts=texts) as run, pytest.raises(expected):
         await stage.complete(run)
     assert not stage.texts()
+    assert len(stage.engine.asked) < 1500
+
+
+class Unreadable:
+    """The source of an image that can't be read, for a reason that isn't the image's."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+
+    def read(self, limits: ImageLimits) -> bytes:
+        raise self.errors.pop(0)
+
+
+async def test_a_bug_at_one_image_ends_the_run_without_loss(stage: Stage) -> None:
+    """It is raised as it is, and what was finished by then is written."""
+    stage.pictures(2)
+    good, bad = stage.items("0.png", "1.png")
+    items = [good, replace(bad, source=Unreadable(ZeroDivisionError("a bug")))]
+    with stage.run(in_flight=1, items=items) as run, pytest.raises(ZeroDivisionError):
+        await stage.complete(run)
+    assert stage.texts() == {"0.txt"}
+
+
+async def test_a_machine_that_is_short_of_something_is_given_time(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the end the image has failed, for a later run to try it again."""
+    monkeypatch.setattr("adapter.dataset.run.SHORTAGE_S", 0.0)
+    stage.pictures(1)
+    (picture,) = stage.items("0.png")
+    source = Unreadable(*[OutOfResourcesError("short")] * (MAX_TRIES + 1))
+    with stage.run(items=[replace(picture, source=source)]) as run:
+        await stage.complete(run)
+    assert [failure.code for failure in stage.dataset.ledger.failures()] == ["out_of_resources"]
+    assert len(source.errors) == 1
+
+
+async def test_a_plan_that_fails_ends_the_run_without_loss(stage: Stage) -> None:
+    """What was finished by then is written."""
+    stage.pictures(1)
+
+    def items() -> Iterator[Item]:
+        yield from stage.items("0.png")
+        time.sleep(CHUNK_S * 2)  # the first one is handed on with the next, after so long
+        yield from stage.items("0.png", "0.png")
+        written.wait(LIMIT_S)
+        raise InvalidRequestError("The folder can't be read")
+
+    written = threading.Event()
+    with stage.run(items=items()) as run:
+        completing = asyncio.create_task(stage.complete(run))
+        await until(lambda: bool(stage.texts()))
+        written.set()
+        with pytest.raises(InvalidRequestError, match="can't be read"):
+            await completing
+    assert len(stage.told(TextWritten)) == 1
+
+
+async def test_an_engine_that_is_too_busy_is_waited_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No image fails for it, however often it says so."""
+    monkeypatch.setattr("adapter.dataset.patience.BREATHER_S", 0.0)
+    stage.pictures(3)
+    busy = True
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal busy
+        if busy and not is_check(await request.json()):
+            busy = len(stage.engine.asked) < 20
+            return web.Response(status=503)
+        return web.json_response(completion(f"a picture {len(stage.engine.asked)}"))
+
+    stage.engine.answer = answer
+    with stage.run(in_flight=1) as run:
+        await stage.complete(run)
+    assert len(stage.told(TextWritten)) == 3
+    assert not stage.told(TextFailed)
+    assert len(stage.told(EngineAway)) == len(stage.told(EngineBack)) == 1
 
 
 async def test_an_engine_that_takes_too_long_fails_the_image_after_one_try(stage: Stage) -> None:
@@ -227,6 +381,42 @@ async def test_interrupt_lets_what_is_under_way_finish(stage: Stage) -> None:
         assert len(stage.texts()) == 2
         go_on.clear()
         await until(lambda: stage.engine.under_way == 0)
+
+
+async def test_interrupt_gives_up_what_does_not_finish_in_time(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that never answers holds the run up for no longer than the last chance."""
+    monkeypatch.setattr("adapter.dataset.run.LAST_CHANCE_S", 0.05)
+    stage.pictures(2)
+
+    async def never(request: web.Request) -> web.StreamResponse:
+        if not is_check(await request.json()):
+            await asyncio.Event().wait()
+        return web.json_response(completion(f"check {len(stage.engine.asked)}"))
+
+    stage.engine.answer = never
+    stage.settings = stage.settings.model_copy(update={"engine_timeout_s": 600.0})
+    with stage.run() as run:
+        completing = asyncio.create_task(stage.complete(run))
+        await until(lambda: stage.engine.under_way == 2)
+        run.interrupt()
+        await completing
+    assert stage.told(Stopping) == [Stopping(0.05)]
+    assert not stage.told(TextFailed)
+    assert not list(stage.dataset.ledger.failures())
+
+
+async def test_interrupt_while_there_is_no_engine_ends_the_run(stage: Stage) -> None:
+    """There is nothing to finish, so that nothing is told either."""
+    stage.pictures(1)
+    stage.engine.healthy = False
+    with stage.run() as run:
+        completing = asyncio.create_task(stage.complete(run))
+        await until(lambda: bool(stage.told(EngineProgressed)))
+        run.interrupt()
+        await completing
+    assert {type(event) for event in stage.events} == {EngineProgressed}
 
 
 async def test_an_engine_that_stays_away_ends_the_run_without_loss(stage: Stage) -> None:

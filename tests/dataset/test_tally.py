@@ -15,7 +15,7 @@ from tests.datasets import answer_of
 
 
 def test_take_counts_each_kind_of_event() -> None:
-    """Texts, tokens, reasons, and the time without an engine."""
+    """It counts texts, tokens, reasons, and the time without an engine."""
     tally = Tally()
     for event in (
         CaptioningBegan("model"),

@@ -1,7 +1,7 @@
 """The image files of a folder, found lazily: what was found is handed on before the rest is looked for."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from adapter.dataset.inputs.image_file import file_item, key_below
 from adapter.dataset.item import Item
@@ -35,7 +35,7 @@ class Folder:
         return os.path.exists(os.path.join(self.root, key))
 
 
-def find_images(root: str, *, recursive: bool = True) -> Iterator[str]:
+def find_images(root: str, *, recursive: bool = True) -> Generator[str]:
     """Gives the paths, below the folder `root`, of files with an image's extension. Hidden ones are left out.
 
     The walk goes depth first, in the file system's order, with one open folder per level and nothing else in

@@ -39,3 +39,18 @@ def test_named_files_have_the_folder_that_all_are_in_as_root() -> None:
     assert [item.key for item in files.items()] == ["y.png", "c/z.png"]
     assert files.item("y.png").source == ImageFile("/d/b/y.png")
     assert not files.has("y.png")
+
+
+def test_key_of_a_path_is_that_of_the_item_it_is_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list may hold any path, and files that are named are only those."""
+    monkeypatch.chdir(tmp_path)
+    assert FileList("list").key(str(tmp_path / "a/b.png")) == "a/b.png"
+    assert FileList("list").key("/else/b.png") == "/else/b.png"
+    files = NamedFiles(["/d/b/y.png", "/d/b/c/z.png"])
+    assert [files.key(path) for path in ("/d/b/y.png", "/d/b/w.png", "/else")] == ["y.png", None, None]
+
+
+def test_read_of_names_that_end_in_nul_says_how_a_list_is_written() -> None:
+    """`find -print0` writes such a list, and no name can hold a NUL."""
+    with pytest.raises(InvalidRequestError, match="holds a NUL: write one path per line"):
+        list(FileList("list").read(["a.png\0b.png\0"]))

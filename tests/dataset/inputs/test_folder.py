@@ -97,3 +97,22 @@ def test_items_are_named_by_their_paths_below_the_folder(tmp_path: Path) -> None
     (tmp_path / "a/b.png").unlink()
     assert item.fingerprint() is None
     assert not folder.has("a/b.png")
+
+
+def test_images_that_nobody_wants_leave_no_folder_open(tmp_path: Path) -> None:
+    """A run may end after the first ones of a million."""
+    touch(tmp_path, "a/b/1.png", "a/b/2.png", "a/b/3.png")
+    before = os.listdir("/proc/self/fd")
+    images = find_images(str(tmp_path))
+    assert next(images).startswith("a/b/")
+    assert len(os.listdir("/proc/self/fd")) == len(before) + 3
+    images.close()
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_key_of_a_path_is_none_outside_of_the_folder() -> None:
+    """What lies beside it may begin with the same letters."""
+    folder = Folder("/d/a")
+    assert folder.key("/d/a/b/c.png") == "b/c.png"
+    assert folder.key("/d/ab/c.png") is None
+    assert Folder("/").key("/d/c.png") == "d/c.png"

@@ -11,7 +11,7 @@ from adapter.errors import InvalidRequestError
 
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_shares_divide_all_items_among_them(count: int) -> None:
-    """Each item is in one, about as many in each, and those with one sidecar together."""
+    """Each item is in one, each has about as many, and items with one sidecar are together."""
     names = [f"folder {n % 13}/{n}.png" for n in range(2000)]
     shares = [Share(index, count) for index in range(1, count + 1)]
     sizes = [sum(share.has(name) for name in names) for share in shares]
@@ -43,3 +43,5 @@ def test_shared_inputs_have_each_item_once(tmp_path: Path) -> None:
     assert halves[0].is_countable
     assert halves[0].item("0.png") == whole.item("0.png")
     assert halves[0].has("0.png")
+    assert [half.key(str(tmp_path / keys[0])) for half in halves] == [keys[0], None]
+    assert halves[0].key("/else/0.png") is None

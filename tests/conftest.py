@@ -17,6 +17,11 @@ from tests.command import Command
 from tests.fake_engine import FakeEngine
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests of the real engine first: the others fit beside them where several workers run."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def book() -> PromptBook:
     """Gives the project's own styles.json."""

@@ -15,14 +15,16 @@ install_test() {
     --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel error
 }
 
+# Each install mostly waits for the network or for the disk, so they wait together.
+./launch_vllm.sh --install-only &
 ensure_environment "$PROJECT_DIR/.venv-test" test requirements-adapter.txt requirements-test.txt \
   tests/node/package.json
-./launch_vllm.sh --install-only
+wait $!
 export PATH="$PROJECT_DIR/.venv-test/bin:$PATH" PYTHONPATH="$PROJECT_DIR"
 
 ruff format --check .
 ruff check .
 mypy
-# Of a part of the tests, coverage would say nothing.
-if (($# == 0)); then set -- --cov --cov-report=term-missing; fi
+# Of a part of the tests, coverage would say nothing, and the workers would take longer to start than they save.
+if (($# == 0)); then set -- --numprocesses 3 --dist loadgroup --cov --cov-report=term-missing; fi
 exec python -m pytest "$@"

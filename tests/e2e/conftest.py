@@ -1,4 +1,4 @@
-"""The real service, started as a user starts it, once for all tests; and transformers beside it."""
+"""The real service, started once for all tests as a user starts it, and transformers beside it."""
 
 import contextlib
 import json
@@ -10,7 +10,8 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,12 @@ MARK = "CAPTION_TEST_MARK"
 START_LIMIT_S = 600
 STOP_LIMIT_S = 40
 POLL_S = 0.1
+CLIENTS = 16  # that ask at one time, where the order doesn't matter
 
 
 @dataclass
 class RunningService:
-    """start_service.sh under way, and all that it started."""
+    """A start_service.sh that was started, and all that it started in turn."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -44,7 +46,7 @@ class RunningService:
 
     @property
     def engine_url(self) -> str:
-        """Where the engine's socket is, as launch_vllm.sh says it."""
+        """The engine's socket, as launch_vllm.sh tells it."""
         found = re.findall(r"CAPTION_ENGINE_URL=(unix:\S+) reaches it", self.log.read_text())
         assert found, self.log.read_text()
         last: str = found[-1]
@@ -52,7 +54,7 @@ class RunningService:
 
     @property
     def run_dir(self) -> Path:
-        """Where this service tells of its engine, apart from others on this machine."""
+        """Where this service announces its engine, apart from others on this machine."""
         return self.log.parent / "run"
 
     def get(self, path: str) -> dict[str, Any]:
@@ -68,6 +70,11 @@ class RunningService:
         assert status == 200, body
         text: str = body["caption"]
         return text
+
+    def captions(self, asked: Iterable[tuple[Path, dict[str, Any]]]) -> list[str]:
+        """Gives the caption of each image with these fields, several asked for at one time."""
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            return list(clients.map(lambda one: self.caption(one[0], **one[1]), asked))
 
     def wait_for_log(self, text: str, limit_s: float = START_LIMIT_S, *, times: int = 1) -> None:
         deadline = time.monotonic() + limit_s
@@ -88,8 +95,9 @@ class RunningService:
             time.sleep(POLL_S)
 
     def descendants(self) -> list[int]:
-        """Every process that inherited this start's mark, whoever its parent is by now, and those in the
-        sessions of such: vLLM's core writes its title over its environment.
+        """Gives every process that inherited this start's mark, whoever its parent is by now.
+
+        The processes in their sessions count too: vLLM's core writes its title over its environment.
         """
         wanted = f"{MARK}={self.mark}".encode()
         marked, session_of = set(), {}
@@ -105,7 +113,7 @@ class RunningService:
         return [pid for pid, session in session_of.items() if pid in marked or session in self.sessions]
 
     def kill_engine(self, number: signal.Signals) -> None:
-        """Sends its processes a signal, as an accident would."""
+        """Sends a signal to the engine's processes, as an accident would."""
         engine = [pid for pid in self.descendants() if b"vllm.entrypoints" in command_line(pid)]
         assert engine
         for pid in engine:
@@ -119,7 +127,7 @@ class RunningService:
             time.sleep(POLL_S)
 
     def stop(self) -> None:
-        """Ends it in an orderly way. Nothing of it may be left; what is all the same is killed."""
+        """Ends the service by SIGTERM, checks that nothing of it is left, and kills what is."""
         self.process.send_signal(signal.SIGTERM)
         try:
             self.wait_until_gone()
@@ -127,7 +135,7 @@ class RunningService:
             self.kill()
 
     def kill(self) -> None:
-        """Leaves nothing behind, whatever went wrong."""
+        """Kills all that is left, whatever went wrong."""
         for process in self.descendants():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
@@ -143,7 +151,7 @@ class RunningService:
 
 
 def command_line(process: int) -> bytes:
-    """NUL after each word; empty when the process has gone."""
+    """Gives the words of a process, with a NUL after each; nothing where it has ended."""
     try:
         return Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
@@ -151,7 +159,7 @@ def command_line(process: int) -> bytes:
 
 
 def start(folder: Path, **environment: str) -> RunningService:
-    """The README's command on a free port, without this machine's settings but for where to install."""
+    """Runs the README's command on a free port, with none of this machine's settings but where to install."""
     ours = {environment_name(name) for name in Settings.model_fields} - {"CAPTION_VENV_DIR"}
     inherited = {name: value for name, value in os.environ.items() if name not in ours}
     environment = (
@@ -164,7 +172,7 @@ def start(folder: Path, **environment: str) -> RunningService:
 
 
 def start_command(folder: Path, command: list[str], environment: dict[str, str]) -> RunningService:
-    """`command` in `folder`, detached, when it listens; its output goes to a file there."""
+    """Runs `command` in `folder`, detached, with its output in a file there, and returns once it listens."""
     mark = uuid.uuid4().hex
     log = folder / "service.log"
     with log.open("wb") as output:
@@ -184,7 +192,7 @@ def start_command(folder: Path, command: list[str], environment: dict[str, str])
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """The service with the demonstration model, ready. At its end, nothing of it may be left."""
+    """Gives the service with the demonstration model, ready. At its end nothing of it may be left."""
     running = start(tmp_path_factory.mktemp("service"))
     try:
         running.wait_until_ready()
@@ -194,20 +202,31 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     assert running.process.returncode == 0, running.log.read_text()[-2000:]
 
 
-def reference(
-    python: Path, folder: Path, questions: list[dict[str, Any]], *, captions: bool
-) -> list[dict[str, Any]]:
-    """What transformers makes of each question: `ids`, and `caption` if asked for.
+class Reference:
+    """The model card's recipe in transformers: one process, asked as often as needed."""
 
-    A question has an image and a prompt, or instead of that `messages` and an `image_turn`.
-    """
-    asked, answered = folder / "questions.json", folder / "answers.json"
-    asked.write_text(json.dumps(questions))
-    script = PROJECT_DIR / "tests/e2e/reference.py"
-    subprocess.run(
-        [python, script, PROJECT_DIR / "demo/model", asked, answered, *(["--captions"] * captions)],
-        check=True,
-        timeout=500,
-    )
-    answers: list[dict[str, Any]] = json.loads(answered.read_text())
-    return answers
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def answers(self, questions: list[dict[str, Any]], *, captions: bool) -> list[dict[str, Any]]:
+        """Gives what transformers makes of each question: `ids`, and `caption` if asked for.
+
+        A question has an image and a prompt, or instead of that `messages` and an `image_turn`.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(
+            json.dumps({"questions": questions, "captions": captions}), file=self._process.stdin, flush=True
+        )
+        line = self._process.stdout.readline()
+        assert line, "the reference has ended"
+        given: list[dict[str, Any]] = json.loads(line)
+        return given
+
+
+@pytest.fixture(scope="session")
+def reference(engine_python: Path) -> Iterator[Reference]:
+    """Starts the reference. It gets ready by itself, until it is asked."""
+    command = [engine_python, PROJECT_DIR / "tests/e2e/reference.py", PROJECT_DIR / "demo/model"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Reference(process)

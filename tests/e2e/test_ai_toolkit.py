@@ -23,7 +23,7 @@ def free_port() -> int:
 
 
 def test_a_checkout_named_captioning_service_serves_the_ui(tmp_path: Path) -> None:
-    """From a cold start over single images and a folder to the stop button, under a path with a space."""
+    """The UI starts it cold, captions single images and a folder, and stops it, under a path with a space."""
     root = tmp_path / "AI Toolkit"
     checkout = root / "captioning_service"
     shutil.copytree(PROJECT_DIR, checkout, ignore=LEFT_OUT)

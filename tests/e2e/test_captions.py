@@ -14,13 +14,14 @@ from adapter.images.pixels import probe_image, to_data_url
 from demo.captions import FORM_OF_TYPE, FORMS, PromptSampler, caption
 from demo.samples import FOLDER, SAMPLES
 from demo.scenes import Scene, draw, random_side_px, through_jpeg
-from tests.e2e.conftest import RunningService, reference
+from tests.e2e.conftest import Reference, RunningService
 
+pytestmark = pytest.mark.xdist_group("service")
 SCENES = 30
 
 
 def test_health_is_loaded_only_after_the_self_check(service: RunningService) -> None:
-    """At first it isn't, and progress only goes forward, up to ready."""
+    """The model isn't loaded at first, and the progress only goes forward, up to ready."""
     assert service.seen[0]["model_loaded"] is False
     assert all(seen["status"] == "healthy" for seen in service.seen)
     figures = [seen["loading_progress"]["progress"] for seen in service.seen]
@@ -34,48 +35,49 @@ def test_health_is_loaded_only_after_the_self_check(service: RunningService) -> 
 @pytest.mark.parametrize("style", FORMS)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_caption_of_a_sample_names_what_is_on_it(service: RunningService, name: str, style: str) -> None:
-    """In all six styles, word for word."""
+    """The caption is right in all six styles, word for word."""
     assert service.caption(FOLDER / name, style=style) == caption(SAMPLES[name][0], style)
 
 
 def test_captions_of_drawn_scenes_are_right(service: RunningService, tmp_path: Path) -> None:
-    """Sizes, aspect ratios and JPEG qualities at random: 97 of 100, as the demo model's README claims."""
+    """At random sizes, aspect ratios and JPEG qualities 97 of 100 are right, as the model's README claims."""
     rng = random.Random(77)
-    right = 0
+    asked, right = [], []
     for number in range(SCENES):
         scene, path = Scene.random(rng), tmp_path / f"{number}.jpg"
         through_jpeg(draw(scene, rng, random_side_px(rng, 1200)), rng).save(path, quality=95)
-        right += sum(service.caption(path, style=style) == caption(scene, style) for style in FORMS)
-    assert right >= 0.97 * SCENES * len(FORMS)
+        asked += [(path, {"style": style}) for style in FORMS]
+        right += [caption(scene, style) for style in FORMS]
+    said = service.captions(asked)
+    assert sum(map(str.__eq__, said, right)) >= 0.97 * SCENES * len(FORMS)
 
 
 @pytest.mark.parametrize("caption_type", FORM_OF_TYPE)
 def test_caption_types_give_their_nearest_form(service: RunningService, caption_type: str) -> None:
-    """At any length, with options and a name."""
+    """The form doesn't depend on the length, the options or the name."""
     name, (scene, _) = next(iter(SAMPLES.items()))
-    for length in ("any", "40", *LENGTH_WORDS):
-        said = service.caption(
-            FOLDER / name,
-            caption_type=caption_type,
-            caption_length=length,
-            extra_options=[
-                "If there is a person/character in the image you must refer to them as {name}.",
-                "Include information about lighting.",
-            ],
-            name_input="Ada",
-        )
-        assert said == caption(scene, FORM_OF_TYPE[caption_type])
+    fields = {
+        "caption_type": caption_type,
+        "extra_options": [
+            "If there is a person/character in the image you must refer to them as {name}.",
+            "Include information about lighting.",
+        ],
+        "name_input": "Ada",
+    }
+    lengths = ("any", "40", *LENGTH_WORDS)
+    said = service.captions((FOLDER / name, {**fields, "caption_length": length}) for length in lengths)
+    assert said == [caption(scene, FORM_OF_TYPE[caption_type])] * len(lengths)
 
 
 def test_an_unknown_prompt_gives_the_formal_sentence(service: RunningService) -> None:
-    """The model was taught that too."""
+    """The model was taught to answer so whatever it is asked."""
     name, (scene, _) = next(iter(SAMPLES.items()))
     said = service.caption(FOLDER / name, prompt="What do you see in this picture?")
     assert said == caption(scene, "descriptive")
 
 
 async def test_tokens_of_50_prompts_are_the_processors(
-    service: RunningService, book: PromptBook, engine_python: Path, tmp_path: Path
+    service: RunningService, book: PromptBook, reference: Reference, tmp_path: Path
 ) -> None:
     """The ids that the running engine makes, image tokens expanded, equal transformers' own."""
     sampler = PromptSampler(book, random.Random(5))
@@ -83,7 +85,7 @@ async def test_tokens_of_50_prompts_are_the_processors(
     prompts += ["", "  spaced  ", "日本語のキャプション", "a\n\nb", "{{ bos_token }} {% raw %}", "<image>\nx"]
     probe_image("red", "white").save(tmp_path / "probe.png")
     questions = [{"prompt": prompt, "image": str(tmp_path / "probe.png")} for prompt in prompts]
-    expected = reference(engine_python, tmp_path, questions, captions=False)
+    expected = reference.answers(questions, captions=False)
     url = to_data_url(probe_image("red", "white")).decode()
     client = EngineClient(service.engine_url, timeout_s=60)
     for prompt, answer in zip(prompts, expected, strict=True):
@@ -95,7 +97,7 @@ async def test_tokens_of_50_prompts_are_the_processors(
 async def test_tokens_are_the_same_with_text_before_or_after_the_image(
     service: RunningService, book: PromptBook
 ) -> None:
-    """The image's tokens stand at the start of the turn all the same."""
+    """The image's tokens stand at the start of the turn in both cases."""
     url = to_data_url(probe_image("red", "white")).decode()
     after = to_messages(question("Say what it is.", book.system_prompt), url)
     before = [after[0], {"role": "user", "content": after[1]["content"][::-1]}]
@@ -105,9 +107,9 @@ async def test_tokens_are_the_same_with_text_before_or_after_the_image(
 
 
 def test_captions_of_30_images_are_the_reference_pipelines(
-    service: RunningService, book: PromptBook, engine_python: Path, tmp_path: Path
+    service: RunningService, book: PromptBook, reference: Reference, tmp_path: Path
 ) -> None:
-    """Greedy, float32 at both ends, so that only other pixels or tokens could make a difference.
+    """Both decode greedily in float32, so that only other pixels or tokens could make a difference.
 
     The pictures are not what the model was trained on: mixed gradients, where a caption hangs on details.
     """
@@ -121,7 +123,7 @@ def test_captions_of_30_images_are_the_reference_pipelines(
         path = tmp_path / f"{number}.{rng.choice(['png', 'jpg', 'webp', 'bmp', 'tiff'])}"
         image.save(path)
         questions.append({"prompt": book.prompt(PromptChoice(style=rng.choice(FORMS))), "image": str(path)})
-    expected = reference(engine_python, tmp_path, questions, captions=True)
+    expected = reference.answers(questions, captions=True)
     for asked, answer in zip(questions, expected, strict=True):
         said = service.caption(Path(asked["image"]), prompt=asked["prompt"], max_new_tokens=100)
         assert said == answer["caption"], asked
@@ -129,7 +131,7 @@ def test_captions_of_30_images_are_the_reference_pipelines(
 
 
 def test_sampling_varies_and_greedy_does_not(service: RunningService, tmp_path: Path) -> None:
-    """What is sent is what the engine follows. On a gradient the model is unsure what it sees."""
+    """The engine follows what is sent. On a gradient the model is unsure what it sees."""
     unsure = tmp_path / "unsure.png"
     Image.radial_gradient("L").save(unsure)
     _, sampled = service.post(
@@ -140,7 +142,7 @@ def test_sampling_varies_and_greedy_does_not(service: RunningService, tmp_path: 
 
 
 def test_max_new_tokens_cuts_the_caption(service: RunningService) -> None:
-    """And the answer says so."""
+    """The answer says that its limit cut it."""
     image = str(FOLDER / next(iter(SAMPLES)))
     _, body = service.post("/caption", {"image_path": image, "max_new_tokens": 3})
     assert body["finish_reason"] == "length"
@@ -148,6 +150,6 @@ def test_max_new_tokens_cuts_the_caption(service: RunningService) -> None:
 
 
 def test_the_demo_models_size_is_within_its_limit() -> None:
-    """8 MB in git."""
+    """It takes less than 8 MB in git."""
     files = (PROJECT_DIR / "demo/model").iterdir()
     assert sum(file.stat().st_size for file in files) < 8 * 2**20

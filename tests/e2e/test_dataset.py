@@ -98,10 +98,11 @@ def assert_right(dataset: Dataset) -> None:
     assert sum(text == dataset.right[name] for name, text in texts.items()) >= 0.97 * PICTURES
 
 
+@pytest.mark.xdist_group("service")
 def test_a_run_killed_at_any_moment_goes_on_and_loses_nothing(
     dataset: Dataset, service: RunningService
 ) -> None:
-    """Twenty times in a row; then each good image has exactly its one right text."""
+    """After twenty kills in a row each good image has exactly its one right text."""
     rng = random.Random(4)
     seen: dict[str, tuple[int, int]] = {}
     said: dict[str, str] = {}
@@ -132,7 +133,7 @@ def test_a_run_killed_at_any_moment_goes_on_and_loses_nothing(
 
 
 def test_a_run_without_a_service_brings_its_own_engine(dataset: Dataset, tmp_path: Path) -> None:
-    """Captions all it can, starts an engine that is killed or stopped again, leaves no process behind."""
+    """It captions all it can, restarts an engine that is killed or stopped, and leaves no process behind."""
     mark = f"dataset-{os.getpid()}"
     folders = {"CAPTION_RUN_DIR": str(tmp_path / "run"), "CAPTION_LOG_DIR": str(tmp_path / "log")}
     run = start(dataset, **folders, **{MARK: mark, "CAPTION_ENGINE_SILENCE_S": "5"})
@@ -156,8 +157,9 @@ def test_a_run_without_a_service_brings_its_own_engine(dataset: Dataset, tmp_pat
         probe.kill()
 
 
+@pytest.mark.xdist_group("service")
 def test_a_running_services_engine_is_found(dataset: Dataset, service: RunningService) -> None:
-    """And its prefix cache serves the second style of each image."""
+    """Its prefix cache then serves the second style of each image."""
 
     def cached_tokens() -> float:
         ended = subprocess.run(
@@ -195,7 +197,7 @@ def test_a_running_services_engine_is_found(dataset: Dataset, service: RunningSe
 
 
 def test_the_console_script_is_there() -> None:
-    """As the README calls it."""
+    """The README calls it so."""
     ended = subprocess.run(
         [PROJECT_DIR / "joycaption", "--help"], capture_output=True, text=True, check=True, timeout=300
     )

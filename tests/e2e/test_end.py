@@ -1,4 +1,4 @@
-"""However the service ends, nothing of it is left."""
+"""The end of the service, and of its engine: nothing is left of it, and no request is lost."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from tests.e2e.conftest import RunningService, start
 
 @pytest.fixture
 def loading(tmp_path: Path) -> Iterator[RunningService]:
-    """A service whose engine is on its way up."""
+    """Starts a service, and gives it while its engine is on its way up."""
     service = start(tmp_path)
     try:
         service.wait_for_log("launch: engine starts")
@@ -30,20 +30,20 @@ def loading(tmp_path: Path) -> Iterator[RunningService]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_service_and_engine(loading: RunningService, number: signal.Signals) -> None:
-    """In an orderly way."""
+    """Both end in an orderly way."""
     loading.process.send_signal(number)
     loading.wait_until_gone()
     assert loading.process.returncode == 0
 
 
 def test_the_death_of_the_service_ends_the_engine(loading: RunningService) -> None:
-    """SIGKILL leaves it no time to say so: the engine's guard notices."""
+    """SIGKILL leaves the service no time to say so, but the engine's guard notices."""
     os.kill(loading.process.pid, signal.SIGKILL)
     loading.wait_until_gone()
 
 
 def test_the_death_of_the_engine_is_told(loading: RunningService) -> None:
-    """The service stays, and says that there is no engine."""
+    """The service stays up, and says that there is no engine."""
     loading.kill_engine(signal.SIGKILL)
     loading.wait_for_log("The engine ended with exit code")
     assert loading.get("/progress")["status"] == "error"
@@ -68,7 +68,7 @@ def ask_all(service: RunningService) -> list[Future[tuple[int, dict[str, Any]]]]
 
 
 def running_requests(service: RunningService) -> int:
-    """What the engine is at."""
+    """Gives the number of requests that the engine computes."""
     command = ["curl", "-s", "--unix-socket", service.engine_url.removeprefix("unix:")]
     ended = subprocess.run([*command, "http://engine/metrics"], capture_output=True, text=True, check=False)
     found = re.search(r"^vllm:num_requests_running\{.*?\} (\S+)$", ended.stdout, re.M)
@@ -76,7 +76,7 @@ def running_requests(service: RunningService) -> int:
 
 
 def test_an_engine_that_ends_or_hangs_is_started_again_and_no_request_is_lost(tmp_path: Path) -> None:
-    """Those under way are sent again, a new one waits; while it is away the service says so."""
+    """Requests under way are sent again and a new one waits; meanwhile the service says that it is away."""
     service = start(tmp_path, CAPTION_ENGINE_SILENCE_S="5", CAPTION_ENGINE_WAIT_S="300")
     try:
         service.wait_until_ready()

@@ -6,6 +6,7 @@ import json
 from urllib.parse import urlsplit
 
 import aiohttp
+import pytest
 
 from adapter.caption.prompts import PromptBook, refuse_special_tokens
 from adapter.caption.request import question, to_messages
@@ -16,6 +17,7 @@ from demo.captions import caption
 from demo.samples import FOLDER, SAMPLES
 from tests.e2e.conftest import RunningService
 
+pytestmark = pytest.mark.xdist_group("service")
 IMAGES = [str(FOLDER / name) for name in SAMPLES]
 # Ways to write what might be read as a special token, and ways that aren't.
 TRICKY_TEXTS = [
@@ -42,7 +44,7 @@ TRICKY_TEXTS = [
 async def test_text_that_is_let_through_makes_no_special_token(
     service: RunningService, book: PromptBook
 ) -> None:
-    """And what would make one is refused: both kinds are among the texts."""
+    """What would make one is refused. Both kinds are among the texts."""
     client = EngineClient(service.engine_url, timeout_s=60)
     url = to_data_url(probe_image("red", "white")).decode()
 
@@ -68,7 +70,7 @@ async def test_text_that_is_let_through_makes_no_special_token(
 
 
 def test_a_batch_of_64_names_what_is_on_each(service: RunningService) -> None:
-    """In order, with a failure among them."""
+    """The captions come in order, with a failure among them."""
     paths = [*(IMAGES * 11)[:63], "/none.png"]
     status, body = service.post(
         "/batch_caption", {"image_paths": paths, "style": "casual", "do_sample": False}
@@ -80,7 +82,7 @@ def test_a_batch_of_64_names_what_is_on_each(service: RunningService) -> None:
 
 
 def test_max_new_tokens_is_never_more_than_the_context_leaves(service: RunningService) -> None:
-    """A long prompt and the largest count together are no error."""
+    """A long prompt together with the largest count is no error."""
     status, body = service.post(
         "/caption", {"image_path": IMAGES[0], "prompt": "word " * 3000, "max_new_tokens": 2048}
     )
@@ -89,14 +91,14 @@ def test_max_new_tokens_is_never_more_than_the_context_leaves(service: RunningSe
 
 
 def test_a_prompt_beyond_the_context_is_400(service: RunningService) -> None:
-    """Saying that it is the prompt."""
+    """The error says that the prompt is too long."""
     status, body = service.post("/caption", {"image_path": IMAGES[0], "prompt": "word " * 6000})
     assert status == 400
     assert body["error"] == "The prompt is longer than the model's context: shorten it"
 
 
 async def test_a_gone_clients_work_is_aborted(service: RunningService) -> None:
-    """By the engine's own count: it falls idle with most of a large batch unfinished."""
+    """By its own count, the engine falls idle with most of a large batch unfinished."""
     connection = http.client.HTTPConnection(urlsplit(service.url).netloc)
     body = {"image_paths": IMAGES * 50, "style": "detailed"}
     connector = aiohttp.UnixConnector(urlsplit(service.engine_url).path)

@@ -25,8 +25,9 @@ from adapter.caption.prompts import PromptBook, PromptChoice
 from adapter.config import PROJECT_DIR
 from demo.captions import caption
 from demo.samples import FOLDER, SAMPLES
-from tests.e2e.conftest import RunningService, reference, start
+from tests.e2e.conftest import Reference, RunningService, start
 
+pytestmark = pytest.mark.xdist_group("service")
 NAME, (SCENE, _) = next(iter(SAMPLES.items()))
 PICTURE = FOLDER / NAME
 NODE_MODULES = Path(sys.prefix) / "node/node_modules"
@@ -41,12 +42,12 @@ IMAGE: Any = {"type": "image_url", "image_url": {"url": URL}}
 
 
 def user(*parts: Any) -> Any:
-    """The messages of a chat of one turn."""
+    """Gives the messages of a chat of one turn."""
     return [{"role": "user", "content": list(parts)}]
 
 
 class Client:
-    """OpenAI's client, and what its requests should have been in tokens."""
+    """Asks by OpenAI's client, and keeps what its requests should have been in tokens."""
 
     def __init__(self, service: RunningService, book: PromptBook) -> None:
         self.openai = openai.OpenAI(base_url=f"{service.url}/v1", api_key="none")
@@ -55,7 +56,7 @@ class Client:
         self.counted: list[int] = []
 
     def expect(self, usage: Any, *turns: tuple[str, str], image_turn: int | None = 1) -> None:
-        """To be compared with the reference's count at the end: the turns as the model should get them."""
+        """Notes the turns as the model should get them, for the reference's count of tokens at the end."""
         messages = [{"role": role, "content": content} for role, content in turns]
         if messages[0]["role"] != "system":
             messages.insert(0, {"role": "system", "content": self.book.system_prompt})
@@ -64,7 +65,7 @@ class Client:
         self.counted.append(usage["prompt_tokens"] if isinstance(usage, dict) else usage.prompt_tokens)
 
     def caption(self, *parts: Any, prompt: str, **fields: Any) -> ChatCompletion:
-        """A greedy answer to one turn with the sample, which the service should make `prompt` of."""
+        """Gives a greedy answer to one turn with the sample, of which the service should make `prompt`."""
         answer: ChatCompletion = self.openai.chat.completions.create(
             **({"model": "joycaption", "messages": user(IMAGE, *parts), "temperature": 0} | fields)
         )
@@ -73,17 +74,12 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def client(
-    service: RunningService,
-    book: PromptBook,
-    engine_python: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Client]:
-    """At its end each request's `usage.prompt_tokens` must be the reference tokenization's count."""
+def client(service: RunningService, book: PromptBook, reference: Reference) -> Iterator[Client]:
+    """Gives a client, and checks at the end that each `usage.prompt_tokens` is the reference's count."""
     client = Client(service, book)
     yield client
     client.openai.close()
-    answers = reference(engine_python, tmp_path_factory.mktemp("usage"), client.asked, captions=False)
+    answers = reference.answers(client.asked, captions=False)
     assert client.counted == [len(answer["ids"]) for answer in answers]
     assert len(client.counted) > 40
 
@@ -95,7 +91,7 @@ def text_of(answer: ChatCompletion) -> str:
 
 
 def test_each_models_greedy_answer_is_the_legacy_endpoints(client: Client, service: RunningService) -> None:
-    """The served model's and every style's and caption type's."""
+    """This holds for the served model, and for every style's and caption type's."""
     models = [model.id for model in client.openai.models.list()]
     book = client.book
     assert len(models) == 1 + len(book.styles) + len(book.caption_types)
@@ -113,7 +109,7 @@ def test_each_models_greedy_answer_is_the_legacy_endpoints(client: Client, servi
 def test_options_in_extra_body_are_the_legacy_endpoints(
     client: Client, service: RunningService, style: str
 ) -> None:
-    """All of them at once."""
+    """They have the same effect here, all of them at once."""
     options: dict[str, Any] = {
         "style": style,
         "caption_length": 30,
@@ -131,7 +127,7 @@ def test_options_in_extra_body_are_the_legacy_endpoints(
 
 @pytest.mark.parametrize("model", ["joycaption", "joycaption:casual"])
 def test_a_stream_is_the_whole_answer_in_pieces(client: Client, model: str) -> None:
-    """With its usage in the last."""
+    """The last piece holds the usage."""
     prompt = client.book.prompt(PromptChoice(style="casual" if model.endswith("casual") else "descriptive"))
     whole = client.caption(model=model, prompt=prompt)
     stream = client.openai.chat.completions.create(
@@ -151,7 +147,7 @@ def test_a_stream_is_the_whole_answer_in_pieces(client: Client, model: str) -> N
 
 
 def test_the_packages_own_stream_helper_reads_it(client: Client) -> None:
-    """It checks each event by OpenAI's types."""
+    """The helper checks each event by OpenAI's types."""
     with client.openai.chat.completions.stream(
         model="joycaption:booru",
         messages=user(IMAGE),
@@ -164,7 +160,7 @@ def test_the_packages_own_stream_helper_reads_it(client: Client) -> None:
 def test_images_reach_the_model_as_the_reference_prepares_them(
     client: Client, service: RunningService, tmp_path: Path
 ) -> None:
-    """Any size and format, before or after the text, as data or as a file."""
+    """Images of any size and format may stand before or after the text, as data or as a file."""
     large = Image.merge("RGB", [Image.radial_gradient("L"), *[Image.linear_gradient("L")] * 2])
     large = large.resize((4000, 3000))
     for kind in ("JPEG", "WEBP", "TIFF", "GIF", "BMP"):
@@ -185,7 +181,7 @@ def test_images_reach_the_model_as_the_reference_prepares_them(
 
 
 def test_sampling_fields_do_what_they_say(client: Client) -> None:
-    """Each seen in the answer."""
+    """The effect of each is seen in the answer."""
     prompt = "Describe it."
     part = {"type": "text", "text": prompt}
     plain = text_of(client.caption(part, prompt=prompt))
@@ -222,7 +218,7 @@ def test_sampling_fields_do_what_they_say(client: Client) -> None:
     ],
 )
 def test_penalties_change_what_repeats(client: Client, fields: dict[str, Any]) -> None:
-    """On a gradient, where the model stammers."""
+    """They are seen on a gradient, where the model stammers."""
     buffer = io.BytesIO()
     gradients = [Image.radial_gradient("L"), *[Image.linear_gradient("L")] * 2]
     Image.merge("RGB", gradients).save(buffer, "PNG")
@@ -242,7 +238,7 @@ def test_penalties_change_what_repeats(client: Client, fields: dict[str, Any]) -
 
 
 def test_other_conversations_have_the_references_tokens_too(client: Client) -> None:
-    """A system prompt of one's own, a chat that goes on, a chat without an image."""
+    """A chat may have its own system prompt, go on after the caption, or have no image."""
     system = ("system", "You are a terse assistant.")
     asked = ("user", "What is it?")
     said, then = ("assistant", "A circle."), ("user", "Which colour?")
@@ -267,7 +263,7 @@ def test_other_conversations_have_the_references_tokens_too(client: Client) -> N
 
 
 async def test_the_async_client_streams_many_at_once(client: Client, service: RunningService) -> None:
-    """Each answer right, whatever is beside it."""
+    """Each answer is right, whatever is asked beside it."""
     async with openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key="none") as asynchronous:
 
         async def one(name: str, style: str) -> str:
@@ -332,7 +328,7 @@ def test_a_bad_request_raises_the_packages_error(
     error: type[openai.APIStatusError],
     param: str | None,
 ) -> None:
-    """Naming the place, and at once: nothing is tried again."""
+    """The error names the place and comes at once: nothing is tried again."""
     with pytest.raises(error) as caught:
         client.openai.chat.completions.create(**request_fields)
     assert type(caught.value) is error
@@ -342,7 +338,7 @@ def test_a_bad_request_raises_the_packages_error(
 
 
 def test_a_data_url_of_200_mb_is_413(service: RunningService, tmp_path: Path) -> None:
-    """Sent whole by curl, as a stubborn client would."""
+    """The answer reaches even a client that sends the whole body, as curl does here."""
     body = tmp_path / "body.json"
     with body.open("wb") as file:
         file.write(b'{"model": "joycaption", "messages": "data:;base64,')
@@ -369,7 +365,7 @@ def test_a_data_url_of_200_mb_is_413(service: RunningService, tmp_path: Path) ->
 
 
 async def test_a_client_that_leaves_a_stream_ends_the_engines_work(service: RunningService) -> None:
-    """By the engine's own count."""
+    """The engine's own count of running requests falls to nothing."""
     async with openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key="none") as asynchronous:
         stream: Any = await asynchronous.chat.completions.create(
             model="joycaption",
@@ -394,7 +390,7 @@ async def test_a_client_that_leaves_a_stream_ends_the_engines_work(service: Runn
 
 
 def test_retries_wait_for_the_engine(tmp_path: Path) -> None:
-    """The package's own, on a service that has no engine yet: it asks again, and then says 503."""
+    """While there is no engine, the package asks again by itself, and then reports 503."""
     with socket.socket() as nothing:
         nothing.bind(("127.0.0.1", 0))
         engine_url = f"http://127.0.0.1:{nothing.getsockname()[1]}"
@@ -421,7 +417,7 @@ def test_retries_wait_for_the_engine(tmp_path: Path) -> None:
 
 
 def node(script: str, folder: Path, *arguments: str) -> str:
-    """What a script prints that finds OpenAI's package."""
+    """Gives what a script prints that finds OpenAI's package."""
     (folder / "node_modules").symlink_to(NODE_MODULES)
     (folder / "script.mjs").write_text(script)
     played = subprocess.run(
@@ -437,7 +433,7 @@ def node(script: str, folder: Path, *arguments: str) -> str:
 
 
 def test_openais_package_for_node(client: Client, service: RunningService, tmp_path: Path) -> None:
-    """Lists, captions, streams, stops and fails as it should."""
+    """The package lists models, captions, streams, and reports failures as it should."""
     script = (PROJECT_DIR / "tests/openai_client.mjs").read_text()
     seen = json.loads(node(script, tmp_path, f"{service.url}/v1", URL, "http://127.0.0.1:9/v1"))
     right = caption(SCENE, "casual")
@@ -460,7 +456,7 @@ def test_openais_package_for_node(client: Client, service: RunningService, tmp_p
 
 @pytest.mark.parametrize("language", ["python", "js", "sh"])
 def test_the_readmes_examples_run(service: RunningService, tmp_path: Path, language: str) -> None:
-    """As they stand there, but for the port."""
+    """They run as they stand there, except for the port."""
     readme = (PROJECT_DIR / "README.md").read_text()
     (code,) = re.findall(rf"^```{language}\n(.*?)^```", readme, re.M | re.S)
     code = code.replace("http://127.0.0.1:5000", service.url)

@@ -24,7 +24,8 @@ Environment:
   CAPTION_ENGINE_SOCKET           Unix socket to listen on
   CAPTION_RUN_DIR                 folder of that socket, when it isn't given
   CAPTION_ENGINE_PYTHON           a Python that has vLLM already
-  CAPTION_VENV_DIR                where .venv-engine is made (default: beside this file)
+  CAPTION_VENV_DIR                where .venv-engine (on a GPU .venv-engine-cuda) is made; default: beside this file
+  CAPTION_PREFLIGHT               0 starts whatever the check of driver, compiler, disk and /dev/shm finds
   CAPTION_TORCH_CPU_INDEX         where to find torch's CPU build
 USAGE
 }
@@ -64,13 +65,24 @@ query_gpus() {
 flags() {
   local name python variables=()
   for name in CUDA_VISIBLE_DEVICES CAPTION_MODEL CAPTION_QUANTIZATION CAPTION_TENSOR_PARALLEL \
-    CAPTION_GPU_MEMORY_UTILIZATION CAPTION_MAX_MODEL_LEN OMP_NUM_THREADS VLLM_CPU_KVCACHE_SPACE; do
+    CAPTION_GPU_MEMORY_UTILIZATION CAPTION_MAX_MODEL_LEN OMP_NUM_THREADS VLLM_CPU_KVCACHE_SPACE \
+    VLLM_USE_FLASHINFER_SAMPLER; do
     [[ -z ${!name+set} ]] || variables+=("$name=${!name}")
   done
-  python=$(find_python 2>/dev/null) || python=${CAPTION_ENGINE_PYTHON:-$(find_python)} || return
+  python=$(any_python) || return
   # Without site-packages (-S) and the current folder (-P), nothing that lies there is imported by mistake.
   PYTHONPATH=$PROJECT_DIR "$python" -S -P -m adapter.engine.flags "$@" "${variables[@]}"
 }
+
+any_python() { (find_python) 2>/dev/null || printf '%s\n' "${CAPTION_ENGINE_PYTHON:-$(find_python)}"; }
+
+# Whether FlashInfer could compile its kernels: it looks for nvcc in these places, and for ninja in PATH.
+compiles_cuda() {
+  local home=${CUDA_HOME:-${CUDA_PATH:-}}
+  { [[ $home ]] && [[ -x $home/bin/nvcc ]]; } || { [[ ! $home ]] && command -v nvcc; } ||
+    { [[ ! $home ]] && [[ -x /usr/local/cuda/bin/nvcc ]]; } || return
+  command -v ninja
+} >/dev/null
 
 list_gpus() {
   local gpus
@@ -83,7 +95,9 @@ has_vllm() { "$1" -c 'import importlib.util as u, sys; sys.exit(not u.find_spec(
 # --- Installing --------------------------------------------------------------------------------------
 
 install_cuda() {
-  pip_install "$1" -r "$PROJECT_DIR/requirements.txt"
+  local file files=()
+  for file in "${requirements[@]}"; do files+=(-r "$PROJECT_DIR/$file"); done
+  pip_install "$1" "${files[@]}"
 }
 
 install_cpu() {
@@ -126,14 +140,17 @@ gpus=$(query_gpus) ||
 
 # --- Which model, on what, how ----------------------------------------------------------------------
 
-device='' model='' arguments=() environment=()
-chosen=$(flags choose cores="$(nproc)" demo_model="$DEMO_MODEL" <<<"$gpus") || exit 1
-eval "$chosen"  # sets these four
+device='' model='' arguments=() environment=() requirements=()
+facts=(cores="$(nproc)" demo_model="$DEMO_MODEL" compiles_cuda="$(compiles_cuda && echo yes || echo no)")
+chosen=$(flags choose "${facts[@]}" <<<"$gpus") || exit 1
+eval "$chosen"  # sets these five
 environment+=("PYTHONPATH=$PROJECT_DIR${PYTHONPATH:+:$PYTHONPATH}")
 
 # --- The Python that runs it ------------------------------------------------------------------------
 
+# Tests run the demonstration on the CPU also where there is a GPU, so each device has an environment of its own.
 venv=$VENV_DIR/.venv-engine
+[[ $device == cpu ]] || venv+=-$device
 if [[ -n ${CAPTION_ENGINE_PYTHON:-} ]]; then
   has_vllm "$CAPTION_ENGINE_PYTHON" || die "CAPTION_ENGINE_PYTHON is $CAPTION_ENGINE_PYTHON, which has no vLLM"
   python=$CAPTION_ENGINE_PYTHON
@@ -142,11 +159,29 @@ elif [[ -n ${VIRTUAL_ENV:-}${CONDA_PREFIX:-} ]] && has_vllm python3; then
 else
   python=$venv/bin/python
 fi
+requirement_files=("$PROJECT_DIR/requirements-adapter.txt")
+for ((last = ${#requirements[@]} - 1; last >= 0; last--)); do
+  requirement_files=("$PROJECT_DIR/${requirements[last]}" "${requirement_files[@]}")
+done
 install() {
   [[ $python == "$venv/bin/python" ]] || return 0
-  local file=requirements.txt
-  [[ $device == cuda ]] || file=requirements-cpu.txt
-  ensure_environment "$venv" "$device" "$PROJECT_DIR/$file" "$PROJECT_DIR/requirements-adapter.txt"
+  ensure_environment "$venv" "$device" "${requirement_files[@]}"
+}
+
+# Ends with a line for each thing that would stop the start: an old driver, no compiler, a full disk.
+preflight() {
+  local facts=(device="$device" model="$model" split="${CAPTION_TENSOR_PARALLEL:-1}" venv="$venv" cc="${CC:-}")
+  local hub_cache=${HF_HUB_CACHE:-${HF_HOME:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/huggingface}/hub}
+  if [[ $python == "$venv/bin/python" ]] && ! is_installed "$venv" "$device" "${requirement_files[@]}"; then
+    facts+=(installed=no python="$(any_python)")
+  elif [[ $device == cpu ]]; then
+    return 0
+  else
+    facts+=(installed=yes python="$python")
+  fi
+  [[ $device == cpu ]] || facts+=(nvidia_smi="$(nvidia-smi 2>/dev/null)" hub_cache="$hub_cache"
+    requirement="$(grep '^vllm==' "$PROJECT_DIR/requirements.txt")")
+  PYTHONPATH=$PROJECT_DIR "$(any_python)" -S -P -m adapter.engine.preflight "${facts[@]}"
 }
 
 # --- What runs --------------------------------------------------------------------------------------
@@ -167,6 +202,7 @@ if [[ $action == print ]]; then
 fi
 
 say "launch: device $device"
+[[ ${CAPTION_PREFLIGHT:-1} == 0 ]] || preflight || exit 1
 if [[ $model == "$DEMO_MODEL" ]]; then
   say "launch: no NVIDIA GPU found: this is a demonstration with a tiny model on the CPU, not JoyCaption"
 fi
@@ -178,6 +214,12 @@ mkdir -p -m 700 -- "$run_dir"
 [[ -O $run_dir && $(stat -c %a -- "$run_dir") == 700 ]] ||
   die "$run_dir must be a directory of yours with mode 0700: the socket in it is the engine's only guard"
 export "${environment[@]}"
+# An engine that was killed leaves its socket behind, on which the next one couldn't listen.
+if [[ -e $socket ]]; then
+  "$(any_python)" -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$socket" 2>/dev/null &&
+    die "an engine listens on $socket already: use it with CAPTION_ENGINE_URL=unix:$socket, or end it first"
+  rm -f -- "$socket"
+fi
 say "launch: model $model"
 "$python" -m adapter.engine.fetch "$model"
 "$python" -m adapter.engine.template "$model" "$run_dir"

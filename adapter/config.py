@@ -8,13 +8,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapter.errors import SettingsError
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT_PREFIX = "CAPTION_"
+
+
+def described(what: str, default: Any = None, **bounds: Any) -> Any:
+    """Declares a setting with what `--help` says about it."""
+    return Field(default, description=what, **bounds)
 
 
 class SettingsGroup(BaseSettings):
@@ -86,3 +91,8 @@ def default_run_dir() -> Path:
 def default_log_dir() -> Path:
     """Gives this user's folder for logs."""
     return Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"), "joycaption")
+
+
+def listed(text: str | None) -> tuple[str, ...]:
+    """Gives the parts of a setting that holds several, separated by commas."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())

@@ -18,6 +18,7 @@ CaptionError                            500  machine  never
     FileNotAllowedError                 403  image    never    the path lies outside the allowed folders
     FileMissingError                    404  image    never    there is no such file
     SlowClientError                     408  request  never    the body didn't come in time
+    ReleaseRefusedError                 409  request  never    the GPU can't be given back
     RequestTooLargeError                413  request  never    the body is larger than the limit
     ContentTypeError                    415  request  never    the body doesn't claim to be JSON
     ImageError                          422  image    never    the file can't become pixels
@@ -38,6 +39,7 @@ CaptionError                            500  machine  never
             EngineNotReadyError         503  engine   later    it is installing, loading or being checked
             EngineBusyError             503  engine   later    too much waits already
             StoppingError               503  engine   later    the service is shutting down
+            ReleasedError               503  engine   later    the GPU was asked back meanwhile
             SelfCheckError              503  engine   later    it runs, and its answers can't be trusted
 
 A message is one line that is safe to show to a client: it says what to do, and holds no path that the
@@ -45,7 +47,6 @@ client didn't send and no text of a library. Details for the log go into the exc
 """
 
 import contextlib
-import errno
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -158,6 +159,9 @@ class FileMissingError(CaptionError, status=404, fault=Fault.IMAGE): ...
 class SlowClientError(CaptionError, status=408, fault=Fault.REQUEST): ...
 
 
+class ReleaseRefusedError(CaptionError, status=409, fault=Fault.REQUEST): ...
+
+
 class RequestTooLargeError(CaptionError, status=413, fault=Fault.REQUEST): ...
 
 
@@ -183,11 +187,6 @@ class OutOfResourcesError(CaptionError, status=503, retry=Retry.LATER):
         found = cls(f"The service is short of resources ({error.strerror}); try again soon")
         found.__cause__ = error
         return found
-
-
-def is_shortage(error: OSError) -> bool:
-    """Tells whether `error` is about what the machine lacks, rather than about what was asked of it."""
-    return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 class WriteError(CaptionError):
@@ -237,6 +236,11 @@ class EngineBusyError(EngineUnavailableError, retry_after_s=2): ...
 class StoppingError(EngineUnavailableError):
     def __init__(self) -> None:
         super().__init__("The service is shutting down")
+
+
+class ReleasedError(EngineUnavailableError):
+    def __init__(self) -> None:
+        super().__init__("The GPU was given back while this was under way; ask again")
 
 
 class SelfCheckError(EngineUnavailableError): ...

@@ -1,5 +1,6 @@
 """What an error says of itself: whose fault it is, whether asking again helps, and the exit code."""
 
+import errno
 from enum import Enum, IntEnum
 
 
@@ -36,3 +37,8 @@ EXIT_CODE_OF = {
     Fault.ENGINE: ExitCode.ENGINE_GONE,
     Fault.MACHINE: ExitCode.SOME_FAILED,
 }
+
+
+def is_shortage(error: OSError) -> bool:
+    """Tells whether `error` is about what the machine lacks, rather than about what was asked of it."""
+    return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)

@@ -1,91 +1,15 @@
 """All that can be set, in groups. Each face and each command takes the groups that it has a use for."""
 
 import os
-import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import SecretStr, field_validator
 
-from adapter.config import PROJECT_DIR, SettingsGroup, default_log_dir, default_run_dir
+from adapter.config import PROJECT_DIR, SettingsGroup, default_log_dir, described, listed
+from adapter.engine_settings import EngineSettings
 
 NO_FOLDER = "none"
-
-
-def described(what: str, default: Any = None, **bounds: Any) -> Any:
-    """Declares a setting with what `--help` says about it."""
-    return Field(default, description=what, **bounds)
-
-
-class EngineSettings(SettingsGroup):
-    """Engine: which model it serves, and how it is started and watched."""
-
-    model: str | None = described(
-        "Model name on the hub, or a local folder. "
-        "Default: JoyCaption with an NVIDIA GPU, the demo model without.",
-    )
-    quantization: str | None = described("vLLM's quantization, such as fp8; none turns it off.")
-    tensor_parallel: int | None = described("GPUs to split the model over.", ge=1)
-    gpu_memory_utilization: float | None = described("Share of the GPU's memory to use.", gt=0, le=1)
-    max_model_len: int | None = described("Longest prompt and answer together, in tokens.", ge=256)
-    engine_url: str | None = described(
-        "An engine that runs already: http://HOST:PORT or unix:/PATH. Then none is started."
-    )
-    engine_args: str | None = described("More arguments for vLLM, as on a command line.")
-    engine_python: Path | None = described("A Python that has vLLM already.")
-    venv_dir: Path | None = described("Folder in which the virtual environments are made.")
-    run_dir: Path = described(
-        "Folder in which a running engine is announced, for dataset runs to find it.",
-        default_run_dir(),
-    )
-    engine_timeout_s: float = described("Longest time for one caption, in seconds.", 600.0, gt=0)
-    engine_stop_s: float = described("Time for the engine to end by itself, in seconds.", 5.0, gt=0)
-    engine_silence_s: float = described(
-        "Time without an answer after which the engine counts as lost, in seconds.",
-        30.0,
-        gt=0,
-    )
-    engine_stall_s: float = described(
-        "Time without a token, while there is work, after which the engine counts as lost, in seconds.",
-        60.0,
-        gt=0,
-    )
-    max_in_flight: int = described("Requests that are at the engine at one time.", 256, ge=1, le=4096)
-
-    @field_validator("engine_url")
-    @classmethod
-    def _is_engine_url(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        if (parts.scheme == "unix" and parts.path.startswith("/")) or (
-            parts.scheme in ("http", "https") and parts.netloc
-        ):
-            return url.rstrip("/")
-        raise ValueError("must be http://HOST:PORT, https://HOST:PORT or unix:/PATH")
-
-    @field_validator("engine_args")
-    @classmethod
-    def _are_words(cls, arguments: str | None) -> str | None:
-        shlex.split(arguments or "")  # raises ValueError where a quotation has no end
-        return arguments
-
-    @property
-    def for_launch(self) -> Mapping[str, Any]:
-        """The settings that launch_vllm.sh reads from its environment."""
-        names = (
-            "model",
-            "quantization",
-            "tensor_parallel",
-            "gpu_memory_utilization",
-            "max_model_len",
-            "engine_python",
-            "venv_dir",
-            "run_dir",
-        )
-        return {name: getattr(self, name) for name in names}
 
 
 class ImageSettings(SettingsGroup):
@@ -174,6 +98,12 @@ class ServiceSettings(SettingsGroup):
         30.0,
         ge=0,
     )
+    idle_s: float = described(
+        "Time without work after which the engines end and free their memory, in seconds; the next request "
+        "starts them again. 0: never.",
+        0.0,
+        ge=0,
+    )
     log_captions: bool = described("Write prompts and captions into the log.", False)
     preload: bool = described("Accepted for older start scripts: the engine always preloads.", True)
 
@@ -203,12 +133,12 @@ class ServiceSettings(SettingsGroup):
     @property
     def image_hosts(self) -> tuple[str, ...]:
         """The `allowed_image_hosts` one by one."""
-        return _split(self.allowed_image_hosts)
+        return listed(self.allowed_image_hosts)
 
     @property
     def origins(self) -> tuple[str, ...]:
         """The `allowed_origins` one by one."""
-        return _split(self.allowed_origins)
+        return listed(self.allowed_origins)
 
 
 class RunSettings(OutputSettings, ImageSettings, EngineSettings):
@@ -222,7 +152,3 @@ class Settings(ServiceSettings, RunSettings):
     def max_chat_body_bytes(self) -> int:
         """Room for the largest image as base64, which makes four bytes of three, and all else."""
         return self.max_body_bytes + self.max_file_bytes * 4 // 3
-
-
-def _split(text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())

@@ -15,8 +15,9 @@ from adapter.engine.client import EngineClient
 from adapter.engine.selfcheck import Probe
 
 
-async def trust(client: EngineClient, model: str, probe: Probe) -> None:
-    """Takes the model's sight for granted."""
+async def trust(client: EngineClient, model: str, probe: Probe) -> bool:
+    """Takes the model's sight for granted, and that the engine knows priorities."""
+    return True
 
 
 if __name__ == "__main__":

@@ -26,13 +26,27 @@ find_python() {
   die "no Python 3.11 to 3.14 with the venv module found; install one, or name it in CAPTION_PYTHON"
 }
 
-# ensure_environment DIR KIND FILE...: makes or mends DIR by the function install_KIND, if its stamp is
-# not that of these requirement files and this Python.
+# stamp_of KIND FILE...: prints what stands for an environment made by install_KIND from these files.
+stamp_of() {
+  local kind=$1 python
+  shift
+  python=$(find_python) || exit 1
+  { "$python" -VV; declare -f "install_$kind"; cat -- "$@"; } | cksum
+}
+
+# is_installed DIR KIND FILE...: tells whether DIR is whole, and was made by install_KIND from these files.
+is_installed() {
+  local dir=$1
+  shift
+  [[ $(cat -- "$dir/stamp" 2>/dev/null) == "$(stamp_of "$@")" ]]
+}
+
+# ensure_environment DIR KIND FILE...: makes or mends DIR by the function install_KIND, unless it is installed.
 ensure_environment() {
   local dir=$1 kind=$2 python stamp
   shift 2
   python=$(find_python) || exit 1
-  stamp=$({ "$python" -VV; declare -f "install_$kind"; cat -- "$@"; } | cksum)
+  stamp=$(stamp_of "$kind" "$@") || exit 1
   [[ $(cat -- "$dir/stamp" 2>/dev/null) == "$stamp" ]] && return
   mkdir -p -- "$(dirname -- "$dir")"
   exec 9>"$dir.lock"

@@ -18,7 +18,7 @@ IMAGE_TOKEN = 7
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def completion(text: str | None, finish_reason: str = "stop") -> dict[str, Any]:
+def completion(text: str | None, finish_reason: str | None = "stop") -> dict[str, Any]:
     """Gives a chat completion as vLLM sends it."""
     return {
         "id": "chatcmpl-1",

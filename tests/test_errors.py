@@ -23,9 +23,8 @@ from adapter.errors import (
     UnknownStyleError,
     WrongFieldError,
     fields_named,
-    is_shortage,
 )
-from adapter.policy import ExitCode, Fault, Retry
+from adapter.policy import ExitCode, Fault, Retry, is_shortage
 
 LINE = re.compile(r"^( *)(\w+Error) +(\d{3})  (\w+) +(\w+)(?:  |$)")
 

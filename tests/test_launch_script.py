@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -133,9 +134,86 @@ def test_launch_with_a_gpu_that_is_too_small_says_what_fits(tmp_path: Path) -> N
     for action in ("--print-command", "--install-only"):
         ended = run(tmp_path, action, gpus=(RTX_2080_TI,), CAPTION_VENV_DIR=str(tmp_path))
         assert ended.returncode == 1
-        assert ended.stderr.startswith("error: this GPU has 11264 MiB and compute capability 7.5: ")
+        assert ended.stderr.startswith("error: this GPU has 11264 MiB: bf16 needs 24 GB")
         assert len(ended.stderr.splitlines()) == 1
         assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("action", ["--install-only", "--seed"])
+def test_launch_with_a_driver_that_is_too_old_installs_nothing(tmp_path: Path, action: str) -> None:
+    """The wheel's own requirements say which CUDA it is built for."""
+    report = {"install": [{"metadata": {"requires_dist": ["nvidia-cutlass-dsl[cu13]==4.8.0"]}}]}
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    python = make_program(
+        tmp_path / "tools/python3",
+        f"""#!/bin/sh
+case "$*" in
+  *--dry-run*vllm==*) cat "{tmp_path}/report.json" ;;
+  *"-m venv"* | *"-m pip install"*) touch "{tmp_path}/installed" ;;
+  *) exec {sys.executable} "$@" ;;
+esac
+""",
+    )
+    old = (RTX_4090, "| NVIDIA-SMI 570.1   Driver Version: 570.1   CUDA Version: 12.8 |")
+    settings = {"CAPTION_PYTHON": str(python), "CAPTION_VENV_DIR": str(tmp_path / "venvs")}
+    ended = run(tmp_path, action, gpus=old, **settings)
+    assert ended.returncode == 1
+    assert "error: the NVIDIA driver runs CUDA 12.8 at most, but vLLM needs CUDA 13. Renew" in ended.stderr
+    assert not (tmp_path / "installed").exists()
+    assert not (tmp_path / "venvs").exists()
+    ignored = run(tmp_path, "--install-only", gpus=old, CAPTION_PREFLIGHT="0", **settings)
+    assert "CUDA 12.8" not in ignored.stderr
+    assert (tmp_path / "installed").exists()
+
+
+def test_launch_samples_with_flashinfer_only_where_it_can_be_compiled(tmp_path: Path) -> None:
+    """nvcc is looked for where FlashInfer looks for it, and ninja in PATH."""
+    variable = "VLLM_USE_FLASHINFER_SAMPLER=0"
+    home = tmp_path / "cuda"
+    make_program(tmp_path / "tools/ninja", "#!/bin/sh\n")
+    (home / "bin").mkdir(parents=True)
+    assert variable in printed(tmp_path, gpus=(RTX_4090,), CUDA_HOME=str(home))
+    make_program(home / "bin/nvcc", "#!/bin/sh\n")
+    assert variable not in printed(tmp_path, gpus=(RTX_4090,), CUDA_HOME=str(home))
+    (tmp_path / "tools/ninja").unlink()
+    if shutil.which("ninja") is None:
+        assert variable in printed(tmp_path, gpus=(RTX_4090,), CUDA_HOME=str(home))
+
+
+def test_launch_on_a_gpu_has_an_environment_of_its_own(tmp_path: Path) -> None:
+    """The tests and the demonstration on the CPU leave it alone."""
+    on_gpu = command(tmp_path, gpus=(RTX_4090,), CAPTION_VENV_DIR="/venvs")
+    on_cpu = command(tmp_path, CAPTION_VENV_DIR="/venvs", CUDA_VISIBLE_DEVICES="")
+    assert (on_gpu[0], on_cpu[0]) == ("/venvs/.venv-engine-cuda/bin/python", "/venvs/.venv-engine/bin/python")
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_launch_takes_over_a_socket_that_nobody_listens_on(tmp_path: Path, listens: bool) -> None:
+    """An engine that was killed leaves it behind; one that is alive keeps it."""
+    path = tmp_path / "run/engine.sock"
+    path.parent.mkdir(mode=0o700)
+    python = make_program(
+        tmp_path / "engine",
+        f"""#!/bin/sh
+case "$*" in
+  *connect*) exec {sys.executable} "$@" ;;
+  -c* | *adapter.engine*) exit 0 ;;
+  *) echo started ;;
+esac
+""",
+    )
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        if listens:
+            server.listen()
+        ended = run(tmp_path, CAPTION_ENGINE_PYTHON=str(python), CAPTION_RUN_DIR=str(path.parent))
+    if listens:
+        assert ended.returncode == 1
+        assert f"error: an engine listens on {path} already: use it with CAPTION_ENGINE_URL" in ended.stderr
+        assert path.exists()
+    else:
+        assert (ended.returncode, ended.stdout) == (0, "started\n"), ended.stderr
+        assert not path.exists()
 
 
 def test_launch_with_hidden_gpus_runs_on_the_cpu(tmp_path: Path) -> None:

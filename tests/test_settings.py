@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from adapter.config import PROJECT_DIR, SettingsGroup, environment_name
+from adapter.engine_settings import EngineSettings
 from adapter.errors import SettingsError
 from adapter.settings import (
-    EngineSettings,
     ImageSettings,
     OutputSettings,
     RunSettings,

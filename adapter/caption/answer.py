@@ -10,6 +10,9 @@ from adapter.caption.trigger import TriggeredText, with_trigger
 from adapter.errors import EngineError
 
 Chunk = dict[str, Any]  # one of OpenAI's `chat.completion.chunk`
+# vLLM's own reasons in OpenAI's words, whose types refuse others. Both mean that the text isn't whole: vLLM
+# saw it repeat itself without end, or was told to stop.
+FINISH_REASONS = {"repetition": "length", "abort": "length"}
 
 
 class _Reply(BaseModel):
@@ -81,6 +84,11 @@ class Answer:
         return self.choices[0].finish_reason
 
 
+def to_finish_reason(reason: str) -> str:
+    """Gives OpenAI's word for the engine's reason to end a text."""
+    return FINISH_REASONS.get(reason, reason)
+
+
 def to_answer(
     completion: Completion, trigger: str = "", *, seconds: float = 0.0, weights: str = ""
 ) -> Answer:
@@ -93,7 +101,8 @@ def to_answer(
         if choice.message.content is None:
             raise EngineError("The engine answered without a text")
         text = with_trigger(choice.message.content, trigger)
-        choices.append(Choice(choice.index, text, choice.finish_reason or "stop", choice.logprobs))
+        reason = to_finish_reason(choice.finish_reason or "stop")
+        choices.append(Choice(choice.index, text, reason, choice.logprobs))
     if not choices:
         raise EngineError("The engine answered without a caption")
     usage = completion.usage or _Usage()
@@ -144,6 +153,7 @@ class ChunkedAnswer:
         text = self._texts.setdefault(index, TriggeredText(self._trigger))
         content = text.push(delta.get("content") or "")
         if finish_reason:
+            finish_reason = to_finish_reason(finish_reason)
             content += text.end()
         said: dict[str, Any] = {"role": "assistant", "content": ""} if delta.get("role") else {}
         if content:

@@ -2,34 +2,47 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+import heapq
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from adapter.errors import EngineBusyError, StoppingError
+from adapter.captioner.priority import Priority
+from adapter.errors import CaptionError, EngineBusyError, StoppingError
 from adapter.trace import Trace
+
+Waiting = tuple[Priority, int, asyncio.Future[None]]
 
 
 class Admission:
-    """Admits up to `max_in_flight` and `max_queue` images together, of which `max_in_flight` have a turn.
+    """Admits as many images as have a turn at one time, and up to `max_queue` that wait for theirs.
 
-    `admitted` counts images that have room, `in_flight` those that have their turn.
+    `max_in_flight` gives how many have a turn, which depends on the engines that are ready; `update` is to be
+    called when it has grown. `admitted` counts images that have room, `in_flight` those that have their turn.
     """
 
-    def __init__(self, max_in_flight: int, max_queue: int) -> None:
-        self.capacity = max_in_flight + max_queue
+    def __init__(self, max_in_flight: Callable[[], int], max_queue: int) -> None:
         self.admitted = 0
         self.in_flight = 0
-        self._turns = asyncio.Semaphore(max_in_flight)
+        self._max_in_flight = max_in_flight
+        self._max_queue = max_queue
+        self._waiting: list[Waiting] = []  # a heap: the highest priority first, then whoever came first
+        self._numbers = itertools.count()
         self._work: set[asyncio.Task[Any]] = set()
-        self._given_up: set[asyncio.Task[Any]] = set()
+        self._given_up: dict[asyncio.Task[Any], CaptionError] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = False
 
     @property
+    def capacity(self) -> int:
+        """The number of images that can have room."""
+        return self._max_in_flight() + self._max_queue
+
+    @property
     def has_free_turn(self) -> bool:
         """Whether an image would have its turn at once."""
-        return not self._turns.locked()
+        return not self._waiting and self.in_flight < self._max_in_flight()
 
     @contextlib.contextmanager
     def room(self, images: int) -> Iterator[None]:
@@ -45,22 +58,28 @@ class Admission:
             self.admitted -= images
 
     @contextlib.asynccontextmanager
-    async def turn(self, trace: Trace) -> AsyncIterator[None]:
+    async def turn(self, trace: Trace, priority: Priority = Priority.PERSON) -> AsyncIterator[None]:
         """Waits for a turn at the engine, and holds it while the context lasts."""
         with trace.stage("wait"):
-            await self._turns.acquire()
-        self.in_flight += 1
+            await self._take_turn(priority)
         try:
             yield
         finally:
-            self.in_flight -= 1
-            self._turns.release()
+            self._end_turn()
+
+    def update(self) -> None:
+        """Gives the turns that are free to those who wait for one."""
+        while self._waiting and self.in_flight < self._max_in_flight():
+            *_, turn = heapq.heappop(self._waiting)
+            if not turn.done():  # else whoever waited has left
+                self.in_flight += 1
+                turn.set_result(None)
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
         """Makes `drain` wait for this task.
 
-        A task that it gives up gets StoppingError, not a cancellation.
+        A task that is given up gets the error that it is given up with, not a cancellation.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -69,21 +88,41 @@ class Admission:
         try:
             yield
         except asyncio.CancelledError:
-            if task not in self._given_up:
+            error = self._given_up.get(task)
+            if error is None:
                 raise
             task.uncancel()
-            raise StoppingError from None
+            raise error from None
         finally:
-            self._given_up.discard(task)
+            self._given_up.pop(task, None)
             self._work.discard(task)
             if not self._work:
                 self._idle.set()
+
+    def give_up(self, reason: Callable[[], CaptionError]) -> None:
+        """Ends all that is at work, each with an error of its own."""
+        for task in self._work:
+            self._given_up[task] = reason()
+            task.cancel()
 
     async def drain(self, limit_s: float) -> None:
         """Admits no more images, waits up to `limit_s` for those at work, and gives up the rest."""
         self._stopping = True
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), limit_s)
-        for task in self._work:
-            self._given_up.add(task)
-            task.cancel()
+        self.give_up(StoppingError)
+
+    async def _take_turn(self, priority: Priority) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (priority, next(self._numbers), turn))
+        self.update()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._end_turn()  # it came in the moment in which nobody wanted it any more
+            raise
+
+    def _end_turn(self) -> None:
+        self.in_flight -= 1
+        self.update()

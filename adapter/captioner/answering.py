@@ -3,18 +3,17 @@
 import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from adapter.caption.answer import Answer, Chunk, ChunkedAnswer, to_answer
-from adapter.caption.request import CaptionRequest, to_arguments
+from adapter.caption.request import CaptionRequest
 from adapter.captioner.admission import Admission
+from adapter.captioner.asking import Asked, Turn
 from adapter.captioner.attempts import Attempts
+from adapter.captioner.priority import Priority
 from adapter.engine.client import encode, encode_stream
-from adapter.engine.endpoint import Endpoint
 from adapter.engine.fleet import Fleet
+from adapter.engine.seat import taken
 from adapter.images.preparation import Preparation
 from adapter.images.sources import ImageSource
 from adapter.trace import Trace
@@ -24,7 +23,8 @@ class Captioner:
     """Answers requests about images by the engines of a fleet. Must be drained when done with.
 
     A new request waits up to `engine_wait_s` for an engine that was ready and may come back; one that was
-    under way when its engine went away waits up to `patience_s`, and is then sent once more.
+    under way when its engine went away is sent to another, for which it waits up to `patience_s`. So does one
+    that finds the engines asleep.
     """
 
     def __init__(
@@ -46,11 +46,14 @@ class Captioner:
     async def admit(self, images: int) -> AsyncIterator[None]:
         """Holds room for `images` while the context lasts.
 
+        Engines that are asleep are woken, and waited for once the answer may be begun: that takes a while.
         Raises StoppingError, EngineBusyError where too many wait already, and EngineNotReadyError.
         """
         with self.admission.room(images):
-            with self.admission.at_work():
-                await self.fleet.endpoint(self._engine_wait_s)
+            self.fleet.wake()
+            if not self.fleet.status.waking:
+                with self.admission.at_work():
+                    await self.fleet.endpoint(self._engine_wait_s)
             yield
 
     async def inspect(self, image: ImageSource) -> None:
@@ -64,30 +67,36 @@ class Captioner:
                 await self._preparation.inspect(image)
 
     def ask(
-        self, image: ImageSource | None, request: CaptionRequest, trace: Trace | None = None
+        self,
+        image: ImageSource | None,
+        request: CaptionRequest,
+        trace: Trace | None = None,
+        priority: Priority = Priority.PERSON,
     ) -> "PendingAnswer":
         """Asks about an admitted image, or none: await the answer, or iterate over it while it is written.
 
         Both raise errors with the fault of image, engine or machine, and InvalidRequestError.
         """
-        return PendingAnswer(self, image, request, trace or Trace())
+        return PendingAnswer(self, image, request, trace or Trace(), priority)
 
     async def ask_each(
-        self, image: ImageSource | None, requests: Sequence[CaptionRequest], trace: Trace | None = None
+        self,
+        image: ImageSource | None,
+        requests: Sequence[CaptionRequest],
+        trace: Trace | None = None,
+        priority: Priority = Priority.PERSON,
     ) -> AsyncGenerator[Answer]:
         """Yields the answers to several requests about one image, each as soon as it is there.
 
-        The image is prepared once, and the requests follow one another, so that the engine finds the image's
-        part of the prompt in its prefix cache. Raises as `ask` does; what was given by then stays good.
+        The image is prepared once, and the requests follow one another at one engine, so that it finds the
+        image's part of the prompt in its prefix cache. Raises as `ask` does; what was given by then stays
+        good.
         """
         trace = trace or Trace()
         started = time.monotonic()
-        async with self._turn(image, trace) as turn:
+        async with self._turn(image, trace, priority) as turn:
             for request in requests:
-                body = encode(to_arguments(request, turn.image_url, turn.model))
-                if request is requests[-1]:
-                    turn.image_url = None  # it is large, and the body holds it now
-                yield await self._whole(body, request, trace, started)
+                yield await self._whole(turn, request, started, is_last=request is requests[-1])
                 started = time.monotonic()
 
     async def drain(self, limit_s: float) -> None:
@@ -96,54 +105,41 @@ class Captioner:
         await self._preparation.close()
 
     async def _chunks(
-        self, image: ImageSource | None, request: CaptionRequest, trace: Trace
+        self, image: ImageSource | None, request: CaptionRequest, trace: Trace, priority: Priority
     ) -> AsyncGenerator[list[Chunk]]:
         """Yields the answer's chunks, as many at a time as arrive together. The last holds the usage."""
         answer = ChunkedAnswer(request.trigger)
-        async with self._turn(image, trace) as turn:
-            body = encode_stream(to_arguments(request, turn.image_url, turn.model))
-            turn.image_url = None  # it is large, and the body holds it now
-            async for attempt in Attempts(self.fleet, self._patience_s, trace):
-                with attempt as asked:
-                    async with asked.client.stream(body) as received:
+        async with self._turn(image, trace, priority) as turn:
+            asked = Asked(turn, request, encode_stream)
+            await asked.prepare(is_last=True)
+            async for attempt in Attempts(turn.seat, trace):
+                with attempt as endpoint:
+                    async with endpoint.client.stream(await asked.body(endpoint)) as received:
                         async for chunks in received:
                             attempt.commit()
                             if kept := answer.push(chunks):
                                 yield kept
         trace.succeed(request.prompt, answer.text, answer.prompt_tokens, answer.completion_tokens)
 
-    async def _whole(self, body: bytes, request: CaptionRequest, trace: Trace, started: float) -> Answer:
-        async for attempt in Attempts(self.fleet, self._patience_s, trace):
+    async def _whole(self, turn: Turn, request: CaptionRequest, started: float, *, is_last: bool) -> Answer:
+        asked = Asked(turn, request, encode)
+        await asked.prepare(is_last=is_last)
+        async for attempt in Attempts(turn.seat, turn.trace):
             with attempt as endpoint:
-                completion = await endpoint.client.complete(body)
+                completion = await endpoint.client.complete(await asked.body(endpoint))
                 seconds = time.monotonic() - started
                 answer = to_answer(completion, request.trigger, seconds=seconds, weights=endpoint.weights)
-        trace.succeed(request.prompt, answer.text, answer.prompt_tokens, answer.completion_tokens)
+        turn.trace.succeed(request.prompt, answer.text, answer.prompt_tokens, answer.completion_tokens)
         return answer
 
     @contextlib.asynccontextmanager
-    async def _turn(self, image: ImageSource | None, trace: Trace) -> AsyncIterator["_Turn"]:
-        """Waits for a turn and for an engine, and prepares the image for it."""
+    async def _turn(self, image: ImageSource | None, trace: Trace, priority: Priority) -> AsyncIterator[Turn]:
+        """Waits for a turn, and for a place at an engine, and holds both while the context lasts."""
         with self.admission.at_work():
-            async with self.admission.turn(trace):
+            async with self.admission.turn(trace, priority), contextlib.AsyncExitStack() as stack:
                 with trace.stage("wait"):
-                    endpoint = await self.fleet.endpoint(self._patience_s)
-                yield _Turn(endpoint.model, await self._image_url(image, endpoint, trace))
-
-    async def _image_url(
-        self, image: ImageSource | None, endpoint: Endpoint, trace: Trace
-    ) -> orjson.Fragment | None:
-        if image is None:
-            return None
-        return await self._preparation.data_url(image, "bmp" if endpoint.is_local else "png", trace)
-
-
-@dataclass
-class _Turn:
-    """What a request is built from: the name of the engine's model, and the image as a JSON string."""
-
-    model: str
-    image_url: orjson.Fragment | None
+                    seat = await stack.enter_async_context(taken(self.fleet, self._patience_s))
+                yield Turn(seat, image, self._preparation, trace, priority)
 
 
 class PendingAnswer:
@@ -153,10 +149,15 @@ class PendingAnswer:
     """
 
     def __init__(
-        self, captioner: Captioner, image: ImageSource | None, request: CaptionRequest, trace: Trace
+        self,
+        captioner: Captioner,
+        image: ImageSource | None,
+        request: CaptionRequest,
+        trace: Trace,
+        priority: Priority,
     ) -> None:
         self._captioner = captioner
-        self._asked = (image, request, trace)
+        self._asked = (image, request, trace, priority)
 
     def __await__(self) -> Generator[Any, None, Answer]:
         return self._whole().__await__()
@@ -165,6 +166,8 @@ class PendingAnswer:
         return self._captioner._chunks(*self._asked)
 
     async def _whole(self) -> Answer:
-        image, request, trace = self._asked
-        async with contextlib.aclosing(self._captioner.ask_each(image, [request], trace)) as answers:
+        image, request, trace, priority = self._asked
+        async with contextlib.aclosing(
+            self._captioner.ask_each(image, [request], trace, priority)
+        ) as answers:
             return await anext(answers)

@@ -4,12 +4,14 @@ from types import TracebackType
 from typing import Self
 
 from adapter.engine.endpoint import Endpoint
-from adapter.engine.fleet import Fleet
+from adapter.engine.seat import Seat
 from adapter.errors import EngineError
 from adapter.policy import Retry
 from adapter.trace import Trace
 
-MAX_ATTEMPTS = 2  # of one request, where its engine was lost: captioning has no side effect
+# Of one request, where its engine was lost. Captioning has no side effect, so it is sent to another; but a
+# request by which engines die shouldn't end all of them.
+MAX_ATTEMPTS = 3
 
 
 class Attempt:
@@ -40,18 +42,16 @@ class Attempt:
 
 
 class Attempts:
-    """Gives one attempt, and a second one at an engine that is ready, where the first one's engine was lost.
+    """Gives one attempt, and further ones at an engine that is ready where the last one's engine was lost.
 
-    Waits up to `wait_s` for an engine that is away. Raises the error of an attempt that failed though its
-    engine is there, and EngineNotReadyError.
+    `seat` moves to that engine. Raises the error of an attempt that failed though its engine is there, and
+    EngineNotReadyError.
     """
 
-    def __init__(self, fleet: Fleet, wait_s: float, trace: Trace) -> None:
-        self._fleet = fleet
-        self._wait_s = wait_s
+    def __init__(self, seat: Seat, trace: Trace) -> None:
+        self._seat = seat
         self._trace = trace
         self._number = 0
-        self._endpoint: Endpoint | None = None
         self._attempt: Attempt | None = None
 
     def __aiter__(self) -> Self:
@@ -62,11 +62,10 @@ class Attempts:
             error = self._attempt.error
             if error is None:
                 raise StopAsyncIteration
-            assert self._endpoint is not None
-            if not await self._fleet.is_lost(self._endpoint):
+            if not await self._seat.is_lost():
                 raise error
-        with self._trace.stage("wait"):
-            self._endpoint = await self._fleet.endpoint(self._wait_s)
+            with self._trace.stage("wait"):
+                await self._seat.move()
         self._number += 1
-        self._attempt = Attempt(self._endpoint, self._trace, is_last=self._number == MAX_ATTEMPTS)
+        self._attempt = Attempt(self._seat.endpoint, self._trace, is_last=self._number == MAX_ATTEMPTS)
         return self._attempt

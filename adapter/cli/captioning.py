@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -31,8 +32,10 @@ from adapter.dataset.selection import Dataset, Selection, open_datasets
 from adapter.dataset.tally import Tally
 from adapter.dataset.texts.text_store import Texts
 from adapter.dataset.writer import Writer
-from adapter.engine.discovery import find_engine
-from adapter.engine.fleet import fleet_for, running
+from adapter.engine.deployment import fleet_for, list_gpus
+from adapter.engine.discovery import find_engines
+from adapter.engine.fleet import running
+from adapter.engine.leases import held
 from adapter.errors import CaptionError
 from adapter.images.preparation import Preparation
 from adapter.policy import ExitCode, Fault
@@ -147,18 +150,20 @@ def _finish(
 async def captioner_for(
     settings: RunSettings, book: PromptBook, display: Display
 ) -> AsyncIterator[Captioner]:
-    """Gives a captioner on the engine that is named, on a running service's, or on one that is started for
-    the run.
-    """
-    url = await find_engine(settings)
-    if url is None:
-        display.notice("Starting an engine for this run")
-    elif not settings.engine_url:
-        display.notice("Using the running service's engine")
-    chosen = settings.model_copy(update={"engine_url": url})
-    async with running(fleet_for(chosen, book.system_prompt)) as fleet:
-        # The run limits itself, and has its own patience with the engine.
-        captioner = Captioner(fleet, Preparation(chosen), Admission(settings.max_in_flight, 0))
+    """Gives a captioner on the engines that are named, on a running service's, or on the run's own."""
+    urls = await find_engines(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        if not urls:
+            display.notice("Starting an engine for this run")
+        elif not settings.engine_url:
+            display.notice("Using the running service's engine")
+            # While it is held the service keeps its engines awake, or wakes them.
+            stack.enter_context(held(settings.run_dir, "a dataset run"))
+        chosen = settings.model_copy(update={"engine_url": ",".join(urls) or None})
+        gpus = () if urls else await list_gpus()
+        fleet = await stack.enter_async_context(running(fleet_for(chosen, book.system_prompt, gpus)))
+        # The run limits itself, and has its own patience with the engines.
+        captioner = Captioner(fleet, Preparation(chosen), Admission(lambda: sys.maxsize, 0))
         try:
             yield captioner
         finally:

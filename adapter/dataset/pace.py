@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from adapter.engine.fleet import Fleet
-from adapter.errors import CaptionError
 
 # A limit that adapts begins here: with 32, short runs lost a tenth of the engine's rate (bench/README.md).
 MIN_UNDER_WAY = 64
@@ -17,7 +16,10 @@ OBSERVE_S = 1.0
 
 
 class Pace:
-    """A limit that follows what the engine reports, between MIN_UNDER_WAY and `cap`, unless it is `fixed`."""
+    """A limit that follows what the engines report, unless it is `fixed`.
+
+    It lies between MIN_UNDER_WAY and `cap` for each engine that is ready.
+    """
 
     def __init__(self, cap: int, fixed: int | None = None) -> None:
         self._cap = cap
@@ -30,12 +32,12 @@ class Pace:
     def has_room(self) -> bool:
         return self.under_way < self.limit
 
-    def observe(self, running: int, waiting: int) -> None:
-        """Takes what the engine reports: the requests that it computes, and those that wait for it."""
+    def observe(self, running: int, waiting: int, engines: int = 1) -> None:
+        """Takes what the engines report: the requests that they compute, and those that wait for them."""
         if not self._adapts:
             return
         if waiting == 0 and self.under_way >= self.limit:
-            self.limit = min(self._cap, max(self.limit + 1, int(self.limit * GROWTH)))
+            self.limit = min(self._cap * engines, max(self.limit + 1, int(self.limit * GROWTH)))
             self._changed.set()
         elif waiting > max(ALWAYS_WAITING, running * MAX_WAITING_SHARE):
             self.limit = max(min(MIN_UNDER_WAY, self._cap), int(self.limit * DECLINE))
@@ -70,6 +72,6 @@ class Pace:
     async def _follow(self, fleet: Fleet) -> None:
         while True:
             await asyncio.sleep(OBSERVE_S)
-            with contextlib.suppress(CaptionError):  # without an answer it stays as it is
-                load = await (await fleet.endpoint()).client.load()
-                self.observe(load.running, load.waiting)
+            load = await fleet.load()
+            if load is not None:  # without an answer it stays as it is
+                self.observe(load.running, load.waiting, fleet.ready_count)

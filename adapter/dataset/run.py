@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from adapter.captioner.answering import Captioner
+from adapter.captioner.priority import Priority
 from adapter.dataset.claims import Claims
 from adapter.dataset.decide import KeepEdited, Skip
 from adapter.dataset.events import CaptioningBegan, Emit, Stopping, TextEdited, TextFailed, TextSkipped
@@ -178,7 +179,7 @@ class Run:
         try:
             while done < len(job.tasks):
                 requests = [task.recipe.request(job.item.key) for task in job.tasks[done:]]
-                asking = at_work.captioner.ask_each(job.item.source, requests)
+                asking = at_work.captioner.ask_each(job.item.source, requests, priority=Priority.RUN)
                 try:
                     async with contextlib.aclosing(asking) as answers:
                         async for answer in answers:

@@ -23,10 +23,11 @@ from adapter.errors import (
     EngineUnavailableError,
     InvalidRequestError,
     OutOfResourcesError,
-    is_shortage,
 )
+from adapter.policy import is_shortage
 
 CONNECT_TIMEOUT_S = 5.0
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 CONTEXT_EXCEEDED = ("maximum context length", "max_model_len")
 EVENT_END = b"\n\n"
 EVENT_DATA = b"data:"
@@ -61,11 +62,7 @@ class EngineClient:
 
     def __init__(self, url: str, timeout_s: float) -> None:
         parts = urlsplit(url)
-        self.is_local = parts.scheme == "unix" or parts.hostname in (
-            "localhost",
-            "127.0.0.1",
-            "::1",
-        )
+        self.is_local = parts.scheme == "unix" or parts.hostname in LOCAL_HOSTS
         # No limit on connections: how many requests are under way is the captioner's decision.
         if parts.scheme == "unix":
             connector: aiohttp.BaseConnector = aiohttp.UnixConnector(parts.path, limit=0)
@@ -166,6 +163,8 @@ class EngineClient:
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError):
             # A server may close an idle connection in the moment that a request goes out on it, also in the
             # middle of its body. Captioning has no side effect, so the request is simply sent again.
+            if self._session.closed:
+                raise
             return await self._session.request(method, url, data=data, headers=headers)
 
 

@@ -1,6 +1,6 @@
-"""Announces running engines, so that a dataset run finds the service's instead of starting another.
+"""Announces running engines, so that a dataset run finds the service's instead of starting others.
 
-Each service has a file in a folder that only its user can write to.
+Each engine has a file in a folder that only its user can write to.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapter.engine.client import EngineClient
-from adapter.settings import EngineSettings
+from adapter.engine_settings import EngineSettings
 
 SOCKET_BY_HAND = "engine.sock"  # where launch_vllm.sh listens when a person starts it
 HEALTH_TIMEOUT_S = 2.0
@@ -22,19 +22,22 @@ HEALTH_TIMEOUT_S = 2.0
 class RunningEngine:
     """An engine of this user's.
 
-    `model` is what it was told to serve, None for the default or where that is unknown. `is_service` tells
-    whether a service that is alive looks after it.
+    `model` is what it was told to serve, None for the default or where that is unknown. `service` is the
+    process that looks after it, None where a person does.
     """
 
     url: str
     model: str | None
-    is_service: bool = True
+    service: int | None = None
 
 
 @contextlib.contextmanager
-def announced(folder: Path, engine: RunningEngine) -> Iterator[None]:
-    """Announces the engine while the context lasts, unless somebody else could write to the folder."""
-    path = folder / f"service-{os.getpid()}.json"
+def announced(folder: Path, engine: RunningEngine, name: str = "engine-1") -> Iterator[None]:
+    """Announces this process's engine of that name while the context lasts.
+
+    It doesn't where somebody else could write to the folder.
+    """
+    path = folder / f"service-{os.getpid()}-{name}.json"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _is_ours(folder):
@@ -56,31 +59,37 @@ def running_engines(folder: Path) -> Iterator[RunningEngine]:
         try:
             told = json.loads(path.read_bytes())
             os.kill(told["pid"], 0)
-            yield RunningEngine(told["url"], told["model"])
+            yield RunningEngine(told["url"], told["model"], told["pid"])
         except (OSError, ValueError, KeyError, TypeError):
             continue  # its service was killed
     if (folder / SOCKET_BY_HAND).exists():
-        yield RunningEngine(f"unix:{folder / SOCKET_BY_HAND}", None, is_service=False)
+        yield RunningEngine(f"unix:{folder / SOCKET_BY_HAND}", None)
 
 
-async def find_engine(settings: EngineSettings) -> str | None:
-    """Gives the URL of the engine to use: the one that is named, or one that runs; None where there is none.
+async def find_engines(settings: EngineSettings) -> tuple[str, ...]:
+    """Gives the URLs of the engines to use: those that are named, a running service's, or one started by
+    hand.
 
     A running engine counts where it serves the model that is asked for, or none is.
     """
-    if settings.engine_url:
-        return settings.engine_url
-    for engine in running_engines(settings.run_dir):
-        if settings.model not in (None, engine.model):
-            continue
-        client = EngineClient(engine.url, HEALTH_TIMEOUT_S)
+    if settings.engine_urls:
+        return settings.engine_urls
+    fitting = [
+        engine
+        for engine in running_engines(settings.run_dir)
+        if settings.model is None or settings.model == engine.model
+    ]
+    for first in fitting:
+        if first.service is not None:
+            # One that is loading or asleep answers later: its service is alive, or it wouldn't be announced.
+            return tuple(engine.url for engine in fitting if engine.service == first.service)
+        client = EngineClient(first.url, HEALTH_TIMEOUT_S)
         try:
-            # An engine that is loading answers soon: its service is alive, or it wouldn't be announced.
-            if engine.is_service or await client.healthy(HEALTH_TIMEOUT_S):
-                return engine.url
+            if await client.healthy(HEALTH_TIMEOUT_S):
+                return (first.url,)
         finally:
             await client.close()
-    return None
+    return ()
 
 
 def _is_ours(folder: Path) -> bool:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adapter.engine.discovery import RunningEngine, announced
-from adapter.engine.endpoint import Endpoint
+from adapter.engine.endpoint import Accept, Endpoint, Identity
 from adapter.engine.output import Output
 from adapter.engine.process import EngineProcess, launched
 from adapter.engine.progress import ProgressReader
 from adapter.engine.restarts import End, Restarts
 from adapter.engine.selfcheck import Probe
-from adapter.engine.status import WatchedStatus
+from adapter.engine.status import Watched, WatchedStatus
 from adapter.engine.supervision import Supervision
 from adapter.engine.template import PROBE_FILE
 from adapter.errors import SettingsError
@@ -27,42 +27,103 @@ log = logging.getLogger("adapter.engine")
 class OwnedEngine:
     """One vLLM server as a child of this process."""
 
-    def __init__(self, settings: RunSettings) -> None:
+    def __init__(
+        self, settings: RunSettings, identity: Identity | None = None, threads: int | None = None
+    ) -> None:
+        self.identity = identity or Identity()
         self.status = WatchedStatus()
         self._settings = settings
+        self._threads = threads
         self._reader = ProgressReader()
         self._supervision: Supervision | None = None
+        self._awake = Watched(value=True)  # what it is to be
+        self._at_rest = Watched(value=False)  # whether there is no process, because it is asleep
 
     @property
     def endpoint(self) -> Endpoint | None:
         return None if self._supervision is None else self._supervision.endpoint
 
-    async def run(self) -> None:
-        """Starts the engine, and starts it again as `Restarts` says. Returns when it is gone for good."""
+    async def run(self, accept: Accept) -> None:
+        """Starts the engine, and starts it again as `Restarts` says. Returns when it is gone for good.
+
+        While it is to be asleep there is no process. One that can't be woken goes back to sleep, for the next
+        who needs it to try again: what is in its way may be a training run on its GPU.
+        """
         output = Output(self._settings.log_dir)
         try:
-            await self._run_processes(output)
+            # One folder for all starts: a dataset run that uses this engine finds it again after each.
+            with _private_folder() as folder, self._announced(folder):
+                while await self._run_awake(folder, output, accept):
+                    self._at_rest.set(value=True)
+                    await self._awake.until(bool)
+                    self._at_rest.set(value=False)
         except (OSError, SettingsError) as error:
             reason = error.strerror if isinstance(error, OSError) else error.message
             self._reader.failed(f"The engine can't be started: {reason}")
-            log.error("engine: %s", self._reader.current.message)
+            log.error("%s: %s", self.identity.name, self._reader.current.message)
         finally:
-            self.status.update(state="failed", progress=self._reader.current)
+            self.status.update(state="failed", progress=self._reader.current, waking=False)
             output.close()
 
     async def is_lost(self, endpoint: Endpoint) -> bool:
         return self._supervision is None or await self._supervision.is_lost(endpoint)
 
-    async def _run_processes(self, output: Output) -> None:
+    async def sleep(self) -> bool:
+        """Ends the process until `wake`, and returns once it is gone. Gives False for one that failed."""
+        if self.status.value.state == "failed":
+            return False
+        self._fall_asleep(None)
+        woken, gone = (asyncio.create_task(wanted.until(bool)) for wanted in (self._awake, self._at_rest))
+        try:
+            await asyncio.wait({woken, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+            gone.cancel()
+        return True
+
+    def wake(self) -> None:
+        """Starts the process again, where it is to be asleep."""
+        if not self._awake.value:
+            self._reader = ProgressReader()
+            self.status.update(state="starting", progress=self._reader.current, waking=True)
+            self._awake.set(value=True)
+
+    def _fall_asleep(self, failure: str | None) -> None:
+        self._reader.asleep(failure)
+        self.status.update(state="asleep", progress=self._reader.current, waking=False)
+        self._awake.set(value=False)
+
+    async def _run_awake(self, folder: Path, output: Output, accept: Accept) -> bool:
+        """Runs processes until the engine is asleep, or gone for good, which gives False."""
+        working = asyncio.create_task(self._run_processes(folder, output, accept))
+        sleeping = asyncio.create_task(self._awake.until(lambda awake: not awake))
+        try:
+            await asyncio.wait({working, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (working, sleeping):
+                task.cancel()
+            await asyncio.gather(working, sleeping, return_exceptions=True)
+        if not working.cancelled():
+            working.result()
+            if not self.status.value.waking:
+                return False
+            self._fall_asleep(self._reader.current.message)
+        elif not self._awake.value:
+            self._fall_asleep(None)  # whatever the end of the process made of it
+        log.info("%s: %s", self.identity.name, self._reader.current.message)
+        return True
+
+    async def _run_processes(self, folder: Path, output: Output, accept: Accept) -> None:
         restarts = Restarts()
         while True:
             self.status.update(starts=self.status.value.starts + 1, progress=self._reader.current)
-            end, ready_s = await self._run_process(output)
+            end, ready_s = await self._run_process(folder, output, accept)
             reason = self._reader.current.message
             pause_s = restarts.pause_s(end, ready_s)
             if pause_s is None:
+                self._reader.failed(reason)
                 return
-            log.warning("engine: starts again in %s s", pause_s)
+            log.warning("%s: starts again in %s s", self.identity.name, pause_s)
             self._reader = ProgressReader()
             self._reader.restarting(reason)
             self.status.update(
@@ -70,32 +131,35 @@ class OwnedEngine:
             )
             await asyncio.sleep(pause_s)
 
-    async def _run_process(self, output: Output) -> tuple[End, float | None]:
+    async def _run_process(self, folder: Path, output: Output, accept: Accept) -> tuple[End, float | None]:
         """Runs one engine from its start to its end.
 
         Gives how it ended and for how many seconds it had been ready, None where it never was.
         """
-        with _private_folder() as folder:
-            socket = folder / "engine.sock"
-            supervision = Supervision(
-                f"unix:{socket}",
-                lambda: Probe.load(folder / PROBE_FILE),
-                self._settings,
-                self.status,
-                self._reader,
-            )
-            self._supervision = supervision
-            try:
-                async with launched(self._settings, socket, self._line_reader(output)) as process:
-                    with announced(
-                        self._settings.run_dir, RunningEngine(f"unix:{socket}", self._settings.model)
-                    ):
-                        end = await self._follow(process, supervision)
-                    if end == "process":
-                        _show_end(output)
-            finally:
-                supervision.endpoint = None
-                await supervision.close()
+        socket = _socket(folder)
+        supervision = Supervision(
+            f"unix:{socket}",
+            lambda: Probe.load(folder / PROBE_FILE),
+            self._settings,
+            self.status,
+            self._reader,
+            name=self.identity.name,
+            accept=accept,
+        )
+        self._supervision = supervision
+        reading = _LineReader(self.identity.name, self._reader, self.status, output)
+        try:
+            async with launched(
+                self._settings, socket, reading, gpus=self.identity.gpus, threads=self._threads
+            ) as process:
+                try:
+                    end = await self._follow(process, supervision)
+                finally:
+                    await supervision.close()  # no request goes to an engine that is being ended
+                if end == "process":
+                    self._show_end(output)
+        finally:
+            await supervision.close()
         since_s = supervision.ready_since_s
         return end, None if since_s is None else asyncio.get_running_loop().time() - since_s
 
@@ -107,21 +171,31 @@ class OwnedEngine:
             if not ended.done():
                 return following.result()
             self._reader.ended(ended.result())
-            supervision.leave(self._reader.current.message)
+            await supervision.leave(self._reader.current.message)
             return "process"
         finally:
             for task in (following, ended):
                 task.cancel()
             await asyncio.gather(following, ended, return_exceptions=True)
 
-    def _line_reader(self, output: Output) -> "_LineReader":
-        return _LineReader(self._reader, self.status, output)
+    def _announced(self, folder: Path) -> contextlib.AbstractContextManager[None]:
+        engine = RunningEngine(f"unix:{_socket(folder)}", self._settings.model)
+        return announced(self._settings.run_dir, engine, self.identity.name)
+
+    def _show_end(self, output: Output) -> None:
+        """Logs the end of the output, where the log's level has kept it out until now."""
+        if not log.isEnabledFor(logging.INFO):
+            for line in output.last:
+                log.error("%s: %s", self.identity.name, line)
+        if output.path is not None:
+            log.error("%s: its whole output is in %s", self.identity.name, output.path)
 
 
 class _LineReader:
     """Takes the engine's output line by line: for its progress, the file that keeps it, and the log."""
 
-    def __init__(self, reader: ProgressReader, status: WatchedStatus, output: Output) -> None:
+    def __init__(self, name: str, reader: ProgressReader, status: WatchedStatus, output: Output) -> None:
+        self._name = name
         self._reader = reader
         self._status = status
         self._output = output
@@ -130,7 +204,7 @@ class _LineReader:
         self._reader.read(line)
         self._status.update(progress=self._reader.current)
         self._output.add(line)
-        log.info("engine: %s", line)
+        log.info("%s: %s", self._name, line)
 
 
 @contextlib.contextmanager
@@ -143,10 +217,5 @@ def _private_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _show_end(output: Output) -> None:
-    """Logs the end of the output, where the log's level has kept it out until now."""
-    if not log.isEnabledFor(logging.INFO):
-        for line in output.last:
-            log.error("engine: %s", line)
-    if output.path is not None:
-        log.error("engine: its whole output is in %s", output.path)
+def _socket(folder: Path) -> Path:
+    return folder / "engine.sock"

@@ -7,12 +7,12 @@ import os
 import re
 import shlex
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from adapter.config import PROJECT_DIR, engine_environment
+from adapter.engine_settings import EngineSettings
 from adapter.errors import SettingsError
-from adapter.settings import EngineSettings
 
 LAUNCH_SCRIPT = PROJECT_DIR / "launch_vllm.sh"
 LINE_END = re.compile(rb"[\r\n]+")
@@ -67,9 +67,17 @@ class EngineProcess:
 
 @contextlib.asynccontextmanager
 async def launched(
-    settings: EngineSettings, socket: Path, read_line: Callable[[str], None]
+    settings: EngineSettings,
+    socket: Path,
+    read_line: Callable[[str], None],
+    *,
+    gpus: Sequence[str] | None = None,
+    threads: int | None = None,
 ) -> AsyncIterator[EngineProcess]:
     """Runs launch_vllm.sh, with its engine on `socket`, in a process group that is gone with the context.
+
+    It sees only `gpus`, as CUDA_VISIBLE_DEVICES names them; none of them where that is empty. On the CPU it
+    computes with so many `threads`. None leaves both to the script.
 
     It also ends with this process, however that ends: the script holds one end of a pipe, and kills its group
     when the other end closes. Raises SettingsError where it can't be started.
@@ -80,6 +88,10 @@ async def launched(
         "CAPTION_WATCH_FD": str(watched),
         "PYTHONUNBUFFERED": "1",
     }
+    if gpus is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+    if threads is not None:
+        environment.setdefault("OMP_NUM_THREADS", str(threads))
     try:
         started = await asyncio.create_subprocess_exec(
             "bash",

@@ -137,6 +137,17 @@ class ProgressReader:
         """Notes what went wrong, in words for users."""
         self.current = replace(self.current, status="error", message=message, current_file="")
 
+    def away(self, reason: str) -> None:
+        """Notes why an engine that was ready is away; whether it comes back is yet to be seen."""
+        self.current = Progress("loading", reason)
+
+    def asleep(self, failure: str | None) -> None:
+        """Notes that the engine was ended to free its memory, or what kept it from being woken."""
+        why = (
+            "the next request starts the engine" if failure is None else f"it couldn't be started: {failure}"
+        )
+        self.current = Progress("idle", f"Asleep: {why}")
+
     def restarting(self, reason: str) -> None:
         """Notes that the engine ended for that reason and is about to be started again."""
         self.current = Progress("loading", f"Starting again: {reason}")
@@ -180,11 +191,11 @@ class ProgressReader:
         )
 
     def _note_error(self, line: str) -> None:
-        if found := OUR_ERROR.match(line):
-            self._error = found.group(1)
-            return
-        for pattern, message in KNOWN_ERRORS:
-            if self._error is None and pattern.search(line):
-                self._error = message
+        # The first one tells most: what comes after it fails because of it.
+        if self._error is None:
+            if found := OUR_ERROR.match(line):
+                self._error = found.group(1)
+            else:
+                self._error = next((what for pattern, what in KNOWN_ERRORS if pattern.search(line)), None)
         if found := LAST_RAISED.search(line):
             self._last_raised = found.group(1)

@@ -11,11 +11,12 @@ from pathlib import Path
 from adapter.caption.request import question, to_messages
 from adapter.caption.sampling import Sampling
 from adapter.engine.client import EngineClient, encode
-from adapter.errors import CaptionError, SelfCheckError
+from adapter.errors import CaptionError, EngineRefusedError, SelfCheckError
 from adapter.images.pixels import probe_image, to_data_url
 
 PROBE_COLOURS = (("red", "white"), ("blue", "yellow"))
 PROBE_TOKENS = 24
+PROBE_PRIORITY = -1  # before everybody: people wait for the engine to be ready
 STRAY_PLACEHOLDER = "<image>"
 
 
@@ -37,11 +38,14 @@ class Probe:
         return cls(written["system"], written["prompt"], written["ids"])
 
 
-async def check(client: EngineClient, model: str, probe: Probe) -> None:
-    """Raises SelfCheckError where one of the checks fails, or the engine can't be asked."""
+async def check(client: EngineClient, model: str, probe: Probe) -> bool:
+    """Checks the engine, and tells whether its requests may say who goes first.
+
+    Raises SelfCheckError where one of the checks fails, or the engine can't be asked.
+    """
     try:
         await check_tokens(client, model, probe)
-        await check_sight(client, model, probe)
+        return await check_sight(client, model, probe)
     except SelfCheckError:
         raise
     except CaptionError as error:
@@ -75,17 +79,28 @@ async def check_tokens(client: EngineClient, model: str, probe: Probe) -> None:
         )
 
 
-async def check_sight(client: EngineClient, model: str, probe: Probe) -> None:
-    """Checks that two images of different colours get different answers. Raises SelfCheckError."""
+async def check_sight(client: EngineClient, model: str, probe: Probe) -> bool:
+    """Checks that two images of different colours get different answers. Raises SelfCheckError.
+
+    Asks with a priority, and tells whether the engine takes one: those of other makes may refuse the field.
+    """
     greedy = Sampling(temperature=0.0, top_p=1.0, max_tokens=PROBE_TOKENS)
+    takes_priority = True
     answers = set()
     for colours in PROBE_COLOURS:
         image_url = to_data_url(probe_image(*colours)).decode()
         messages = to_messages(question(probe.prompt, probe.system), image_url)
         arguments = {"model": model, "messages": messages, **greedy.arguments()}
-        completion = await client.complete(encode(arguments))
+        if takes_priority:
+            try:
+                completion = await client.complete(encode(arguments | {"priority": PROBE_PRIORITY}))
+            except EngineRefusedError:
+                takes_priority = False
+        if not takes_priority:
+            completion = await client.complete(encode(arguments))
         answers.add(completion.choices[0].message.content if completion.choices else None)
     if len(answers) < len(PROBE_COLOURS):
         raise SelfCheckError(
             "Self-check of sight failed: the engine answers the same to differently coloured images"
         )
+    return takes_priority

@@ -1,15 +1,18 @@
 """How an engine is: one value at a time, which can be read, and awaited instead of polled."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
 from adapter.engine.progress import Progress
 
-# starting: never ready so far. restarting: it was ready, is away, and may come back. failed: it is gone for
-# good.
-State = Literal["starting", "ready", "restarting", "failed"]
+# starting: never ready so far. restarting: it was ready, is away, and may come back. asleep: it was ended to
+# free its memory, until it is asked. failed: it is gone for good.
+State = Literal["starting", "ready", "restarting", "asleep", "failed"]
+# From the best on: what a request finds is what the best engine has for it.
+RANKS: Mapping[State, int] = {"ready": 0, "restarting": 1, "starting": 2, "asleep": 3, "failed": 4}
 T = TypeVar("T")
 
 
@@ -18,18 +21,25 @@ class Status:
     """What is known of an engine.
 
     `progress` says in words how far it is, or what went wrong. `trusted` is what the last self-check found,
-    None before the first. `starts` counts the starts of an engine of our own.
+    None before the first. `starts` counts the starts of an engine of our own. `waking` tells whether it is
+    starting because somebody needs it, after it was asleep.
     """
 
     state: State = "starting"
     progress: Progress = field(default_factory=Progress)
     trusted: bool | None = None
     starts: int = 0
+    waking: bool = False
 
     @property
     def ready(self) -> bool:
         """Whether the engine can be asked."""
         return self.state == "ready"
+
+    @property
+    def expected(self) -> bool:
+        """Whether an engine that isn't ready is on its way back, so that requests may wait for it."""
+        return self.state == "restarting" or self.waking
 
 
 class Watched(Generic[T]):
@@ -38,6 +48,11 @@ class Watched(Generic[T]):
     def __init__(self, value: T) -> None:
         self.value = value
         self._changed = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Has `listener` called after each change, before whoever waits for one is woken."""
+        self._listeners.append(listener)
 
     def set(self, value: T) -> None:
         """Changes the value, and wakes whoever waits for a change."""
@@ -45,6 +60,8 @@ class Watched(Generic[T]):
             return
         self.value = value
         changed, self._changed = self._changed, asyncio.Event()
+        for listener in self._listeners:
+            listener()
         changed.set()
 
     async def change(self) -> T:
@@ -60,11 +77,39 @@ class Watched(Generic[T]):
 
 
 class WatchedStatus(Watched[Status]):
-    """An engine's status, changed part by part."""
+    """An engine's status, changed part by part.
+
+    `since_s` is when it came into its state, by the monotonic clock.
+    """
 
     def __init__(self) -> None:
         super().__init__(Status())
+        self.since_s = time.monotonic()
+
+    def set(self, value: Status) -> None:
+        """Changes the value, and wakes whoever waits for a change."""
+        if value.state != self.value.state:
+            self.since_s = time.monotonic()
+        super().set(value)
 
     def update(self, **parts: Any) -> None:
         """Changes these fields of the status."""
         self.set(replace(self.value, **parts))
+
+
+def together(statuses: Mapping[str, Status]) -> Status:
+    """Gives the status of several engines as one, by their names: that of the engine which is furthest.
+
+    Its message begins with the engine's name, unless it is ready or the only one.
+    """
+    name = min(statuses, key=lambda name: (RANKS[statuses[name].state], -statuses[name].progress.progress))
+    first = statuses[name]
+    progress = first.progress
+    if len(statuses) > 1 and not first.ready:
+        progress = replace(progress, message=f"{name}: {progress.message}")
+    return replace(
+        first,
+        progress=progress,
+        waking=any(status.waking for status in statuses.values()),
+        starts=sum(status.starts for status in statuses.values()),
+    )

@@ -4,16 +4,16 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from adapter.engine.client import EngineClient, ServedModel
-from adapter.engine.endpoint import Endpoint
+from adapter.engine.client import EngineClient
+from adapter.engine.endpoint import Accept, Endpoint
 from adapter.engine.liveness import Liveness
 from adapter.engine.load import Load
 from adapter.engine.progress import ProgressReader
 from adapter.engine.restarts import End
 from adapter.engine.selfcheck import Probe, check
 from adapter.engine.status import WatchedStatus
+from adapter.engine_settings import EngineSettings
 from adapter.errors import CaptionError, SelfCheckError
-from adapter.settings import EngineSettings
 
 HEALTH_INTERVAL_S = 0.5
 HEALTH_TIMEOUT_S = 5.0
@@ -26,7 +26,8 @@ log = logging.getLogger("adapter.engine")
 class Supervision:
     """Follows the server at `url`, and keeps `status` true to what it sees. Must be closed.
 
-    `probe` gives the self-check's conversation, once the server answers. `ready_since_s` is the time on the
+    `probe` gives the self-check's conversation, once the server answers. `accept` gives what its weights are
+    to be called, and raises SelfCheckError where it may not serve them. `ready_since_s` is the time on the
     event loop's clock at which it became ready, None while it never was.
     """
 
@@ -37,8 +38,14 @@ class Supervision:
         settings: EngineSettings,
         status: WatchedStatus,
         reader: ProgressReader,
+        *,
+        name: str,
+        accept: Accept,
     ) -> None:
+        self._url = url
         self._client = EngineClient(url, settings.engine_timeout_s)
+        self._name = name
+        self._accept = accept
         self._probe = probe
         self._settings = settings
         self._status = status
@@ -48,7 +55,10 @@ class Supervision:
         self.ready_since_s: float | None = None
 
     async def close(self) -> None:
-        """Closes the connections to the server."""
+        """Closes the connections to the server, those of requests under way included."""
+        endpoint, self.endpoint = self.endpoint, None
+        if endpoint is not None:
+            await endpoint.client.close()
         await self._client.close()
 
     async def follow(self, *, comes_back: bool) -> End:
@@ -61,7 +71,7 @@ class Supervision:
             healthy = await self._client.healthy(HEALTH_TIMEOUT_S)
             lost = await self._lost(healthy=healthy)
             if lost and (self.endpoint is not None or not comes_back):
-                self.leave(lost)
+                await self.leave(lost)
                 if not comes_back:
                     return "lost"
             if healthy and self.endpoint is None:
@@ -79,16 +89,21 @@ class Supervision:
             if await self._client.healthy(HEALTH_TIMEOUT_S):
                 return False
             if endpoint is self.endpoint:
-                self.leave("The engine doesn't answer")
+                await self.leave("The engine doesn't answer")
         return True
 
-    def leave(self, reason: str) -> None:
-        """Notes that the server isn't ready any more."""
-        self.endpoint = None
-        self._reader.failed(reason)
-        was_ready = self._status.value.state in ("ready", "restarting")
-        self._status.update(state="restarting" if was_ready else "starting", progress=self._reader.current)
-        log.error("engine: %s", reason)
+    async def leave(self, reason: str) -> None:
+        """Notes that the server isn't ready any more. Requests that are under way there end with an error."""
+        endpoint, self.endpoint = self.endpoint, None
+        if self._status.value.state in ("ready", "restarting"):
+            self._reader.away(reason)
+            self._status.update(state="restarting", progress=self._reader.current)
+        else:
+            self._reader.failed(reason)
+            self._status.update(state="starting", progress=self._reader.current)
+        log.error("%s: %s", self._name, reason)
+        if endpoint is not None:
+            await endpoint.client.close()
 
     async def _lost(self, *, healthy: bool) -> str | None:
         """Tells why a server that was ready is lost, None while it isn't."""
@@ -111,26 +126,29 @@ class Supervision:
         self._status.update(progress=self._reader.current)
         try:
             served = await self._client.model()
-            await check(self._client, served.id, self._probe())
+            takes_priority = await check(self._client, served.id, self._probe())
+            weights = self._accept(served)
         except (CaptionError, OSError) as error:
             message = str(error) if isinstance(error, SelfCheckError) else f"Self-check: {error}"
             if message != self._reader.current.message:
-                log.error("engine: %s", message)
+                log.error("%s: %s", self._name, message)
             self._reader.failed(message)
             self._status.update(progress=self._reader.current, trusted=False)
             return False
-        self._make_ready(served)
+        # Apart from the connections that it is watched by, so that they end once it is lost.
+        client = EngineClient(self._url, self._settings.engine_timeout_s)
+        self._make_ready(Endpoint(client, served.id, weights, takes_priority))
         return True
 
-    def _make_ready(self, served: ServedModel) -> None:
-        self.endpoint = Endpoint(self._client, served.id, served.root or served.id)
+    def _make_ready(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
         self.ready_since_s = _now_s()
         self._liveness = Liveness(
             self._settings.engine_silence_s, self._settings.engine_stall_s, self.ready_since_s
         )
         self._reader.ready()
-        log.info("engine: ready, serving %s", self.endpoint.weights)
-        self._status.update(state="ready", progress=self._reader.current, trusted=True)
+        log.info("%s: ready, serving %s", self._name, endpoint.weights)
+        self._status.update(state="ready", progress=self._reader.current, trusted=True, waking=False)
 
 
 def _now_s() -> float:

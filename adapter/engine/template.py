@@ -57,17 +57,17 @@ MARK_WHERE_THE_IMAGE_IS = """\
   {{- piece -}}
 {%- endfor -%}
 """
-ANOTHER_BEGIN = "{{- bos_token -}}\n"
+MISSING_BEGIN = "{{- bos_token -}}\n"
 
 
-def derive(chat_template: str, image_mark: str, *, tokenizer_adds_begin: bool) -> str:
+def derive(chat_template: str, image_mark: str, *, lacks_begin: bool) -> str:
     """Gives the template for `--chat-template`, with `--chat-template-content-format openai`.
 
-    `image_mark` is what the model's own template writes for an image. `tokenizer_adds_begin` tells whether
-    the model card's recipe tokenizes the rendered text with the tokenizer's own beginning-of-text token
-    before it. vLLM doesn't, so the template must write that token.
+    `image_mark` is what the model's own template writes for an image. `lacks_begin` tells whether that
+    template leaves the beginning-of-text token to the tokenizer. vLLM tokenizes without such tokens, so the
+    derived template must write it.
     """
-    begin = ANOTHER_BEGIN if tokenizer_adds_begin else ""
+    begin = MISSING_BEGIN if lacks_begin else ""
     end = MARK_WHERE_THE_IMAGE_IS.replace("MARK", json.dumps(image_mark))
     # Jinja drops one newline at the end of a template, and this one's end is no longer at the end.
     return CONTENTS_TO_TEXT + begin + chat_template.removesuffix("\n") + end
@@ -90,15 +90,28 @@ def conversation(prompt: str, *, as_parts: bool, image: bool = True) -> list[dic
 
 
 def reference_ids(processor: Any, prompt: str) -> list[int]:
-    """Gives the token ids that the model was trained on, by the model card's recipe, the image's expanded."""
+    """Gives the token ids that the model was trained on, the image's expanded.
+
+    They are made as the author's batch script makes them: the rendered template is tokenized without special
+    tokens, because it holds them already. Only where it lacks the beginning-of-text token that the tokenizer
+    would add, it is put first: there is exactly one, whatever transformers does.
+    """
     from PIL import Image
 
     text = processor.apply_chat_template(
         conversation(prompt, as_parts=False), tokenize=False, add_generation_prompt=True
     )
-    inputs = processor(text=[text], images=[Image.new("RGB", (384, 384))], return_tensors="pt")
+    images = [Image.new("RGB", (384, 384))]
+    inputs = processor(text=[text], images=images, add_special_tokens=False, return_tensors="pt")
     ids: list[int] = inputs["input_ids"][0].tolist()
-    return ids
+    begin = added_begin(processor.tokenizer)
+    return ids if not begin or ids[: len(begin)] == begin else begin + ids
+
+
+def added_begin(tokenizer: Any) -> list[int]:
+    """Gives the tokens that the tokenizer itself puts before a text: beginning-of-text, or none."""
+    begin: list[int] = [id for id in tokenizer.encode("") if id == tokenizer.bos_token_id]
+    return begin[:1]
 
 
 def rendered_ids(processor: Any, template: str, prompt: str, *, image: bool = True) -> list[int]:
@@ -149,8 +162,8 @@ def derive_for(processor: Any) -> tuple[str, list[int]]:
     if mark is None:
         raise ValueError("the model's chat template doesn't write one image token per picture")
     without = tokenizer.encode(mark, add_special_tokens=False)
-    for adds_begin in (False, True):
-        template = derive(own, mark, tokenizer_adds_begin=adds_begin)
+    for lacks_begin in (False, True):
+        template = derive(own, mark, lacks_begin=lacks_begin)
         ids = rendered_ids(processor, template, PROBE_PROMPT)
         text_ids = rendered_ids(processor, template, PROBE_PROMPT, image=False)
         if ids == collapse(expected, image_token_id) and text_ids == _cut(ids, without):

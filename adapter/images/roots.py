@@ -14,8 +14,8 @@ from adapter.errors import (
     FileNotAllowedError,
     NotAnImageError,
     OutOfResourcesError,
-    is_shortage,
 )
+from adapter.policy import is_shortage
 
 # A handle that allows neither reading nor writing, so that nothing is set off by it: no device, no FIFO.
 HANDLE = os.O_PATH | os.O_CLOEXEC

@@ -10,7 +10,9 @@ from aiohttp import web
 
 from adapter.caption.prompts import PromptBook
 from adapter.captioner.answering import Captioner
+from adapter.captioner.idling import Idling
 from adapter.engine.fleet import Fleet
+from adapter.engine.gpus import GPU
 from adapter.settings import Settings
 from adapter.web.delivery import Delivery
 from adapter.web.keep_alive import KeepAlive
@@ -31,9 +33,10 @@ HURRY = web.AppKey("hurry", asyncio.Event)
 STOP = web.AppKey[Callable[[], None]]("stop")
 
 # There from the start of the application to its end.
-GPU_COUNT = web.AppKey("gpu_count", int)
+GPUS = web.AppKey[tuple[GPU, ...]]("gpus")
 FLEET = web.AppKey("fleet", Fleet)
 CAPTIONER = web.AppKey("captioner", Captioner)
+IDLING = web.AppKey("idling", Idling)
 
 # Only in /v1.
 MODELS = web.AppKey("models", VirtualModels)

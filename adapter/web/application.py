@@ -61,7 +61,7 @@ def make_app(settings: Settings, book: PromptBook, stop: Callable[[], None] | No
         ]
     )
     app.on_response_prepare.extend([add_origin_headers, add_request_id])
-    app.cleanup_ctx.extend([lifetimes.gpus, lifetimes.fleet, lifetimes.captioner])
+    app.cleanup_ctx.extend([lifetimes.gpus, lifetimes.fleet, lifetimes.captioner, lifetimes.idling])
     app.on_shutdown.append(lifetimes.drain)
     app.add_routes(routes)
     app.router.add_get("/metrics", show_metrics)

@@ -112,3 +112,20 @@ def test_push_of_several_choices_triggers_each_by_itself() -> None:
         for index in (0, 1)
     }
     assert texts == {0: "sks, A cat here", 1: "sks dog"}
+
+
+@pytest.mark.parametrize(
+    ("engines", "ours"),
+    [("stop", "stop"), ("length", "length"), ("repetition", "length"), ("abort", "length"), (None, "stop")],
+)
+def test_finish_reasons_are_openais(engines: str | None, ours: str) -> None:
+    """vLLM has two of its own, which OpenAI's types refuse; the text is good for what it is."""
+    answer = to_answer(Completion.model_validate(completion("a cat", engines)))
+    assert (answer.text, answer.finish_reason) == ("a cat", ours)
+
+
+@pytest.mark.parametrize("engines", ["repetition", "abort"])
+def test_finish_reasons_of_chunks_are_openais(engines: str) -> None:
+    """A stream's last chunk has one too."""
+    chunks = ChunkedAnswer().push([chunk({"content": "a cat"}), chunk({"content": ""}, engines)])
+    assert chunks[-1]["choices"][0]["finish_reason"] == "length"

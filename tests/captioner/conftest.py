@@ -7,7 +7,8 @@ import pytest
 
 from adapter.captioner.admission import Admission
 from adapter.captioner.answering import Captioner
-from adapter.engine.fleet import Fleet, fleet_for, running
+from adapter.engine.deployment import fleet_for
+from adapter.engine.fleet import Fleet, running
 from adapter.images.preparation import Preparation
 from adapter.settings import RunSettings
 from tests.fake_engine import FakeEngine
@@ -51,7 +52,7 @@ async def captioner(fleet: Fleet) -> AsyncIterator[Captioner]:
     captioner = Captioner(
         fleet,
         preparation,
-        Admission(MAX_IN_FLIGHT, MAX_QUEUE),
+        Admission(lambda: MAX_IN_FLIGHT, MAX_QUEUE),
         engine_wait_s=0.3,
         patience_s=PATIENCE_S,
     )

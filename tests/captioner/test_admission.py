@@ -1,11 +1,13 @@
 """Who may ask the engine, and when."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from adapter.captioner.admission import Admission
-from adapter.errors import EngineBusyError, StoppingError
+from adapter.captioner.priority import Priority
+from adapter.errors import EngineBusyError, ReleasedError, StoppingError
 from adapter.trace import Trace
 
 FOR_EVER_S = 3600.0
@@ -13,7 +15,7 @@ FOR_EVER_S = 3600.0
 
 def test_room_beyond_the_capacity_is_refused_until_there_is_some() -> None:
     """Images at the engine and images that wait count together; several may come at once."""
-    admission = Admission(max_in_flight=4, max_queue=6)
+    admission = Admission(lambda: 4, max_queue=6)
     assert admission.capacity == 10
     with admission.room(7):
         with pytest.raises(EngineBusyError, match="7 images wait already"), admission.room(4):
@@ -27,7 +29,7 @@ def test_room_beyond_the_capacity_is_refused_until_there_is_some() -> None:
 
 def test_room_that_is_left_by_an_error_is_free_again() -> None:
     """A request that fails keeps no place."""
-    admission = Admission(max_in_flight=1, max_queue=0)
+    admission = Admission(lambda: 1, max_queue=0)
     for _ in range(3):
         with pytest.raises(ValueError), admission.room(1):
             raise ValueError
@@ -36,7 +38,7 @@ def test_room_that_is_left_by_an_error_is_free_again() -> None:
 
 async def test_turn_when_all_are_taken_waits_for_one() -> None:
     """No more images have their turn than may be at the engine, and each gets it in the end."""
-    admission = Admission(max_in_flight=2, max_queue=10)
+    admission = Admission(lambda: 2, max_queue=10)
     go_on = asyncio.Event()
     full = asyncio.Event()
     seen: list[int] = []
@@ -62,7 +64,7 @@ async def test_turn_when_all_are_taken_waits_for_one() -> None:
 
 async def test_turn_that_is_given_up_while_it_waits_is_lost_for_nobody() -> None:
     """Neither a task that is cancelled nor one that fails keeps a turn."""
-    admission = Admission(max_in_flight=1, max_queue=10)
+    admission = Admission(lambda: 1, max_queue=10)
     trace = Trace()
     async with admission.turn(trace):
         waiting = asyncio.create_task(admission.turn(Trace()).__aenter__())
@@ -79,7 +81,7 @@ async def test_turn_that_is_given_up_while_it_waits_is_lost_for_nobody() -> None
 
 async def test_drain_when_all_is_done_returns_before_its_limit() -> None:
     """The end of the last work wakes it, and new images are refused from its beginning on."""
-    admission = Admission(max_in_flight=1, max_queue=0)
+    admission = Admission(lambda: 1, max_queue=0)
     go_on = asyncio.Event()
 
     async def work() -> str:
@@ -102,7 +104,7 @@ async def test_drain_when_all_is_done_returns_before_its_limit() -> None:
 
 async def test_drain_gives_up_what_is_not_done_in_time() -> None:
     """A task that is given up learns that the service stops, and isn't cancelled as a whole."""
-    admission = Admission(max_in_flight=1, max_queue=0)
+    admission = Admission(lambda: 1, max_queue=0)
 
     async def work() -> str:
         try:
@@ -123,7 +125,7 @@ async def test_drain_gives_up_what_is_not_done_in_time() -> None:
 
 async def test_at_work_that_its_owner_cancels_is_cancelled() -> None:
     """Only what `drain` gives up becomes an error of ours."""
-    admission = Admission(max_in_flight=1, max_queue=0)
+    admission = Admission(lambda: 1, max_queue=0)
 
     async def work() -> None:
         with admission.at_work():
@@ -136,3 +138,74 @@ async def test_at_work_that_its_owner_cancels_is_cancelled() -> None:
         await working
     async with asyncio.timeout(20):
         await admission.drain(FOR_EVER_S)
+
+
+async def test_turn_goes_to_people_before_batches_before_runs() -> None:
+    """Among equals whoever came first has it first."""
+    admission = Admission(lambda: 1, max_queue=10)
+    had: list[str] = []
+
+    async def take(name: str, priority: Priority) -> None:
+        async with admission.turn(Trace(), priority):
+            had.append(name)
+
+    async with admission.turn(Trace()):
+        asked = [("run", Priority.RUN), ("batch", Priority.BATCH), ("one", Priority.PERSON)]
+        waiting = [asyncio.create_task(take(*one)) for one in [*asked, ("two", Priority.PERSON)]]
+        await asyncio.sleep(0)  # they wait now
+        assert not had
+    await asyncio.gather(*waiting)
+    assert had == ["one", "two", "batch", "run"]
+
+
+async def test_update_gives_turns_that_came_with_another_engine() -> None:
+    """How many there are depends on the engines that are ready."""
+    engines = 1
+    admission = Admission(lambda: engines, max_queue=10)
+    held = contextlib.AsyncExitStack()
+    waiting = [asyncio.create_task(held.enter_async_context(admission.turn(Trace()))) for _ in range(3)]
+    await asyncio.sleep(0)  # one has its turn, two wait
+    assert (admission.in_flight, admission.capacity) == (1, 11)
+    engines = 2
+    admission.update()
+    assert (admission.in_flight, admission.capacity) == (2, 12)
+    engines = 3
+    admission.update()
+    async with asyncio.timeout(20):
+        await asyncio.gather(*waiting)
+    await held.aclose()
+    assert admission.in_flight == 0
+
+
+async def test_turn_that_is_given_up_as_it_comes_goes_to_the_next() -> None:
+    """A client may leave in the moment in which it is its turn."""
+    admission = Admission(lambda: 1, max_queue=10)
+    async with contextlib.AsyncExitStack() as held:
+        await held.enter_async_context(admission.turn(Trace()))
+        leaving = asyncio.create_task(admission.turn(Trace()).__aenter__())
+        staying = asyncio.create_task(admission.turn(Trace()).__aenter__())
+        await asyncio.sleep(0)  # they wait now
+        await held.aclose()  # the first of them has its turn, and doesn't know yet
+        leaving.cancel()
+        async with asyncio.timeout(20):
+            await staying
+    assert leaving.cancelled()
+    assert admission.in_flight == 1
+
+
+async def test_give_up_ends_those_at_work_with_an_error() -> None:
+    """They aren't cancelled: whoever asked gets an answer."""
+    admission = Admission(lambda: 1, max_queue=10)
+
+    async def work() -> None:
+        with admission.at_work():
+            await asyncio.Event().wait()
+
+    working = [asyncio.create_task(work()) for _ in range(2)]
+    await asyncio.sleep(0)  # they work now
+    admission.give_up(ReleasedError)
+    errors = await asyncio.gather(*working, return_exceptions=True)
+    assert all(isinstance(error, ReleasedError) for error in errors)
+    assert errors[0] is not errors[1]
+    with admission.room(1):
+        pass  # others are admitted

@@ -15,7 +15,7 @@ from adapter.caption.request import CaptionRequest, Message, question
 from adapter.caption.sampling import Sampling
 from adapter.captioner.admission import Admission
 from adapter.captioner.answering import Captioner
-from adapter.engine.fleet import fleet_for
+from adapter.engine.deployment import fleet_for
 from adapter.errors import (
     EngineBusyError,
     EngineError,
@@ -347,7 +347,7 @@ async def test_admit_and_ask_before_the_engine_is_ready_say_how_far_it_is() -> N
     """An engine that never was ready is not waited for."""
     settings = RunSettings(engine_url="http://127.0.0.1:1")
     captioner = Captioner(
-        fleet_for(settings, "You are."), Preparation(settings), Admission(1, 1), engine_wait_s=60.0
+        fleet_for(settings, "You are."), Preparation(settings), Admission(lambda: 1, 1), engine_wait_s=60.0
     )
     with pytest.raises(EngineNotReadyError, match="Starting"):
         async with captioner.admit(1):

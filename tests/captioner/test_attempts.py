@@ -8,6 +8,7 @@ import pytest
 
 from adapter.captioner.attempts import MAX_ATTEMPTS, Attempt, Attempts
 from adapter.engine.fleet import Fleet
+from adapter.engine.seat import taken
 from adapter.errors import (
     CaptionError,
     EmptyCaptionError,
@@ -62,11 +63,12 @@ async def attempted(
     """Gives how many attempts there were where `act` is called in each, and the error that came out."""
     number = 0
     try:
-        async for attempt in Attempts(fleet, wait_s, Trace()):
-            number += 1
-            with attempt as endpoint:
-                assert endpoint.model == "fake"
-                act(number, attempt)
+        async with taken(fleet, wait_s) as seat:
+            async for attempt in Attempts(seat, Trace()):
+                number += 1
+                with attempt as endpoint:
+                    assert endpoint is seat.endpoint
+                    act(number, attempt)
     except (CaptionError, ValueError) as error:
         return number, error
     return number, None
@@ -92,7 +94,7 @@ async def test_attempts_when_the_engine_was_lost_are_made_once_more(
         assert await attempted(fleet, lose_the_first) == (2, None)
 
 
-async def test_attempts_when_the_engine_is_lost_each_time_end_with_the_second(
+async def test_attempts_when_the_engine_is_lost_each_time_come_to_an_end(
     engine: FakeEngine, fleet: Fleet
 ) -> None:
     """A request that ends every engine doesn't end them for ever."""
@@ -158,11 +160,12 @@ async def test_attempts_when_the_engine_stays_away_say_that_it_is_not_ready(
     assert "doesn't answer" in error.message
 
 
-async def test_attempts_take_the_time_of_waiting_and_of_the_engine(fleet: Fleet) -> None:
-    """The trace tells the two apart, for a failed attempt too."""
+async def test_attempts_take_the_time_of_the_engine(fleet: Fleet) -> None:
+    """The trace has the time of a failed attempt too."""
     trace = Trace()
     with pytest.raises(EngineError):
-        async for attempt in Attempts(fleet, 0, trace):
-            with attempt:
-                raise EngineError("x")
-    assert set(trace.seconds) == {"wait", "engine"}
+        async with taken(fleet) as seat:
+            async for attempt in Attempts(seat, trace):
+                with attempt:
+                    raise EngineError("x")
+    assert set(trace.seconds) == {"engine"}

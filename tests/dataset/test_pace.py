@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from adapter.dataset.pace import MIN_UNDER_WAY, Pace
-from adapter.engine.fleet import fleet_for, running
+from adapter.engine.deployment import fleet_for
+from adapter.engine.fleet import running
 from adapter.settings import RunSettings
 from tests.fake_engine import FakeEngine
 

@@ -8,7 +8,8 @@ import pytest
 from adapter.dataset import patience
 from adapter.dataset.events import EngineAway, EngineBack, EngineProgressed, Event
 from adapter.dataset.patience import Patience
-from adapter.engine.fleet import fleet_for, running
+from adapter.engine.deployment import fleet_for
+from adapter.engine.fleet import running
 from adapter.errors import EngineGoneError
 from adapter.settings import RunSettings
 from tests.fake_engine import FakeEngine

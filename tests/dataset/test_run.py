@@ -37,7 +37,8 @@ from adapter.dataset.selection import Dataset
 from adapter.dataset.texts.sidecars import Sidecars
 from adapter.dataset.texts.text_store import Staged, Texts
 from adapter.dataset.writer import Writer
-from adapter.engine.fleet import fleet_for, running
+from adapter.engine.deployment import fleet_for
+from adapter.engine.fleet import running
 from adapter.errors import EngineGoneError, InvalidRequestError, OutOfResourcesError
 from adapter.images.preparation import Preparation
 from adapter.images.sources import ImageLimits
@@ -62,7 +63,7 @@ class Stage:
     @contextlib.asynccontextmanager
     async def captioner(self) -> AsyncIterator[Captioner]:
         async with running(fleet_for(self.settings, "")) as fleet:
-            captioner = Captioner(fleet, Preparation(self.settings), Admission(16, 0))
+            captioner = Captioner(fleet, Preparation(self.settings), Admission(lambda: 16, 0))
             try:
                 yield captioner
             finally:

@@ -86,7 +86,9 @@ def test_an_engine_that_ends_or_hangs_is_started_again_and_no_request_is_lost(tm
             under_way = ask_all(service)
             service.kill_engine(number)
             service.wait_for_log("starts again", times=restarts)
-            assert service.get("/health")["model_loaded"] is False
+            health = service.get("/health")
+            assert health["model_loaded"] is True, "captions are expected, for requests are held for them"
+            assert [engine["state"] for engine in health["engines"]] == ["restarting"]
             assert service.get("/progress")["status"] != "error"
             assert service.caption(images[0]) == before[0]
             answers = [asked.result() for asked in under_way]

@@ -10,13 +10,13 @@ from adapter.engine.discovery import (
     SOCKET_BY_HAND,
     RunningEngine,
     announced,
-    find_engine,
+    find_engines,
     running_engines,
 )
-from adapter.settings import EngineSettings
+from adapter.engine_settings import EngineSettings
 from tests.fake_engine import FakeEngine
 
-SERVICE = RunningEngine("unix:/run/engine.sock", None)
+SERVICE = RunningEngine("unix:/run/engine.sock", None, os.getpid())
 
 
 @pytest.fixture
@@ -25,44 +25,56 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-async def test_find_engine_when_one_is_named_gives_that(folder: Path) -> None:
+async def test_find_engines_when_one_is_named_gives_that(folder: Path) -> None:
     """The one that is named wins over one that runs."""
     settings = EngineSettings.load({"engine_url": "http://127.0.0.1:1", "run_dir": folder})
     with announced(folder, SERVICE):
-        assert await find_engine(settings) == "http://127.0.0.1:1"
+        assert await find_engines(settings) == ("http://127.0.0.1:1",)
 
 
-async def test_find_engine_gives_a_running_services(folder: Path) -> None:
+async def test_find_engines_gives_a_running_services(folder: Path) -> None:
     """Without such an engine, one has to be started."""
     settings = EngineSettings.load({"run_dir": folder})
-    assert await find_engine(settings) is None
+    assert await find_engines(settings) == ()
     with announced(folder, SERVICE):
-        assert await find_engine(settings) == SERVICE.url
-    assert await find_engine(settings) is None
+        assert await find_engines(settings) == (SERVICE.url,)
+    assert await find_engines(settings) == ()
 
 
-async def test_find_engine_passes_over_another_model(folder: Path) -> None:
+async def test_find_engines_gives_all_of_one_service(folder: Path) -> None:
+    """A run uses them together; another service's are not for it to mix with them."""
+    second = RunningEngine("unix:/run/second.sock", None, os.getpid())
+    with announced(folder, SERVICE), announced(folder, second, "engine-2"):
+        told = (folder / f"service-{os.getpid()}-engine-2.json").read_text()
+        other = folder / "service-999-engine-1.json"
+        other.write_text(told.replace(f'"pid": {os.getpid()}', '"pid": 1').replace("second", "other"))
+        assert await find_engines(EngineSettings.load({"run_dir": folder})) == (SERVICE.url, second.url)
+
+
+async def test_find_engines_passes_over_another_model(folder: Path) -> None:
     """An engine counts where it serves the model that the run asks for, or where the run asks for none."""
     with announced(folder, RunningEngine("unix:/x", "org/one")):
-        assert await find_engine(EngineSettings.load({"run_dir": folder, "model": "org/two"})) is None
-        assert await find_engine(EngineSettings.load({"run_dir": folder, "model": "org/one"})) == "unix:/x"
-        assert await find_engine(EngineSettings.load({"run_dir": folder})) == "unix:/x"
+        assert await find_engines(EngineSettings.load({"run_dir": folder, "model": "org/two"})) == ()
+        assert await find_engines(EngineSettings.load({"run_dir": folder, "model": "org/one"})) == (
+            "unix:/x",
+        )
+        assert await find_engines(EngineSettings.load({"run_dir": folder})) == ("unix:/x",)
 
 
-async def test_find_engine_gives_one_started_by_hand_when_it_answers(folder: Path) -> None:
+async def test_find_engines_gives_one_started_by_hand_when_it_answers(folder: Path) -> None:
     """A socket that was left behind is no engine."""
     folder.mkdir(mode=0o700)
     settings = EngineSettings.load({"run_dir": folder})
     socket = folder / SOCKET_BY_HAND
     socket.touch()
     (running,) = running_engines(folder)
-    assert not running.is_service
-    assert await find_engine(settings) is None
+    assert running.service is None
+    assert await find_engines(settings) == ()
     socket.unlink()
     runner = web.AppRunner(FakeEngine().app())
     await runner.setup()
     await web.UnixSite(runner, str(socket)).start()
-    assert await find_engine(settings) == f"unix:{socket}"
+    assert await find_engines(settings) == (f"unix:{socket}",)
     await runner.cleanup()
 
 

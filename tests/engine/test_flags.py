@@ -5,11 +5,14 @@ import subprocess
 
 import pytest
 
-from adapter.engine.flags import JOYCAPTION, Launch, LaunchSettings, bash_assignments, choose
+from adapter.engine.flags import JOYCAPTION, Launch, bash_assignments, choose
 from adapter.engine.gpus import visible_gpus
+from adapter.engine.launch_settings import LaunchSettings
 from adapter.errors import SettingsError
 
 DEMO_MODEL = "/project/demo/model"
+PAIR = {"CAPTION_TENSOR_PARALLEL": "2"}
+ALPHA_TWO = "fancyfeast/llama-joycaption-alpha-two-hf-llava"
 
 # As nvidia-smi describes cards.
 GTX_1070 = "0, GPU-1070, 8192, 6.1"
@@ -20,6 +23,11 @@ RTX_4060 = "0, GPU-4060, 8188, 8.9"
 RTX_4080 = "0, GPU-4080, 16376, 8.9"
 RTX_3090 = "0, GPU-3090, 24576, 8.6"
 RTX_4090 = "0, GPU-4090, 24564, 8.9"
+L40S = "0, GPU-l40s, 46068, 8.9"
+A100_40 = "0, GPU-a100, 40960, 8.0"
+A100_80 = "0, GPU-a100, 81920, 8.0"
+H200 = "0, GPU-h200, 143771, 9.0"
+T4 = "0, GPU-t4, 15360, 7.5"
 A10 = "0, GPU-a10, 23028, 8.6"  # sold as 24 GB
 L4 = "0, GPU-l4, 23034, 8.9"
 RTX_5070_TI = "0, GPU-5070, 16303, 12.0"
@@ -54,6 +62,11 @@ def value(launch: Launch, flag: str) -> str | None:
         ([B200], {}, JOYCAPTION, None),
         ([RTX_4080], {}, JOYCAPTION, "fp8_per_channel"),
         ([RTX_5070_TI], {}, JOYCAPTION, "fp8_per_channel"),
+        # Before Ada only the weights are in fp8, by Marlin.
+        ([RTX_A4000], {}, JOYCAPTION, "fp8_per_tensor"),
+        ([T4], {}, JOYCAPTION, "fp8_per_tensor"),
+        ([RTX_3090], {"CAPTION_QUANTIZATION": "fp8"}, JOYCAPTION, "fp8_per_tensor"),
+        ([RTX_4080, RTX_A4000], {}, JOYCAPTION, "fp8_per_tensor"),
         # A user's word counts, whatever the size of the GPU.
         ([RTX_4080], {"CAPTION_QUANTIZATION": "none"}, JOYCAPTION, None),
         ([RTX_4090], {"CAPTION_QUANTIZATION": "fp8"}, JOYCAPTION, "fp8_per_channel"),
@@ -67,22 +80,99 @@ def value(launch: Launch, flag: str) -> str | None:
         ([RTX_4080, RTX_4080], {"CAPTION_TENSOR_PARALLEL": "2"}, JOYCAPTION, None),
         ([RTX_A4000, RTX_A4000], {"CAPTION_TENSOR_PARALLEL": "2"}, JOYCAPTION, None),
         ([RTX_4060, RTX_4060], {"CAPTION_TENSOR_PARALLEL": "2"}, JOYCAPTION, "fp8_per_channel"),
-        # How large another model is isn't known.
+        # All versions of JoyCaption have one shape; how large another model is isn't known.
+        ([RTX_4080], {"CAPTION_MODEL": ALPHA_TWO}, ALPHA_TWO, "fp8_per_channel"),
+        ([RTX_4080], {"CAPTION_MODEL": "/m/Llama-JoyCaption-x"}, "/m/Llama-JoyCaption-x", "fp8_per_channel"),
         ([GTX_1070], {"CAPTION_MODEL": "/my model"}, "/my model", None),
         ([RTX_4080], {"CAPTION_MODEL": "/my model"}, "/my model", None),
         ([RTX_4080], {"CAPTION_MODEL": JOYCAPTION}, JOYCAPTION, "fp8_per_channel"),
         ([RTX_4080], {"CAPTION_MODEL": ""}, JOYCAPTION, "fp8_per_channel"),
     ],
 )
-def test_choose_with_gpus_serves_what_fits_in_bfloat16(
+def test_choose_with_gpus_serves_what_fits(
     gpus: list[str], variables: dict[str, str], model: str, quantization: str | None
 ) -> None:
     """The model and its quantization follow from the GPUs and from what the user set."""
     launch = launch_on(*gpus, **variables)
     assert (launch.device, launch.model) == ("cuda", model)
     assert launch.arguments[:4] == ("-m", "vllm.entrypoints.cli.main", "serve", model)
-    assert value(launch, "--dtype") == "bfloat16"
     assert value(launch, "--quantization") == quantization
+
+
+@pytest.mark.parametrize(
+    ("gpus", "dtype"), [([RTX_3090], "bfloat16"), ([H100, T4], "float16"), ([RTX_2080_TI], "float16")]
+)
+def test_choose_with_gpus_takes_the_weights_own_type_where_they_compute_in_it(
+    gpus: list[str], dtype: str
+) -> None:
+    """Before Ampere there is no bfloat16, and vLLM would refuse it."""
+    assert value(launch_on(*gpus, CAPTION_QUANTIZATION="bitsandbytes"), "--dtype") == dtype
+
+
+CARDS = [
+    # gpus, variables, quantization, batched tokens, captions whose keys and values fit
+    ([RTX_3060], {"CAPTION_QUANTIZATION": "bitsandbytes"}, "bitsandbytes", 2048, 23),
+    ([RTX_3090], {}, None, 4096, 33),
+    ([RTX_4080], {}, "fp8_per_channel", 2048, 29),
+    ([RTX_4090], {}, None, 4096, 33),
+    ([A10], {}, None, 4096, 23),
+    ([L4], {}, None, 4096, 23),
+    ([L40S], {}, None, 8192, 180),
+    ([A100_40], {}, None, 8192, 144),
+    ([A100_80], {}, None, 8192, 432),
+    ([H100], {}, None, 8192, 430),
+    ([H200], {}, None, 8192, 867),
+    ([B200], {}, None, 8192, 1024),
+    # Over two of them, the model is split.
+    ([RTX_3060] * 2, PAIR, None, 2048, 24),
+    ([RTX_3090] * 2, PAIR, None, 4096, 193),
+    ([RTX_4080] * 2, PAIR, None, 2048, 82),
+    ([RTX_4090] * 2, PAIR, None, 4096, 193),
+    ([A10] * 2, PAIR, None, 4096, 171),
+    ([L4] * 2, PAIR, None, 4096, 171),
+    ([L40S] * 2, PAIR, None, 8192, 487),
+    ([A100_40] * 2, PAIR, None, 8192, 415),
+    ([A100_80] * 2, PAIR, None, 8192, 991),
+    ([H100] * 2, PAIR, None, 8192, 986),
+    ([H200] * 2, PAIR, None, 8192, 1024),
+    ([B200] * 2, PAIR, None, 8192, 1024),
+]
+
+
+@pytest.mark.parametrize(("gpus", "variables", "quantization", "batched_tokens", "captions"), CARDS)
+def test_choose_for_a_card_fills_its_memory(
+    gpus: list[str], variables: dict[str, str], quantization: str | None, batched_tokens: int, captions: int
+) -> None:
+    """Captions are computed together up to the room for their keys and values beside the weights."""
+    launch = launch_on(*gpus, **variables)
+    assert value(launch, "--quantization") == quantization
+    assert value(launch, "--max-num-batched-tokens") == str(batched_tokens)
+    assert value(launch, "--max-num-seqs") == str(captions)
+    weights_gib = {None: 15.7, "bitsandbytes": 6.5}.get(quantization, 9.3)
+    memory_gib = min(float(gpu.split(",")[2]) for gpu in gpus) / 1024 * len(gpus)
+    one_gib = 1024 * 128 / 2**20  # of a caption's 1024 tokens
+    overhead_gib = (0.8 + 0.33 + batched_tokens * 0.8 / 6144) * len(gpus)
+    left_gib = memory_gib * 0.9 - weights_gib - overhead_gib - captions * one_gib
+    assert captions == 1024 or 0 <= left_gib < one_gib
+
+
+def test_choose_for_another_model_leaves_the_number_of_sequences_to_vllm() -> None:
+    """How much of the memory its weights leave isn't known."""
+    launch = launch_on(RTX_4090, CAPTION_MODEL="/my model")
+    assert value(launch, "--max-num-seqs") is None
+    assert value(launch, "--max-num-batched-tokens") == "4096"
+
+
+def test_choose_with_too_little_room_computes_some_captions_at_one_time_all_the_same() -> None:
+    """vLLM knows better what fits, and says so."""
+    assert value(launch_on(RTX_4080, CAPTION_QUANTIZATION="none"), "--max-num-seqs") == "8"
+
+
+@pytest.mark.parametrize("share", ["much", "0", "1.5", "nan"])
+def test_choose_with_a_share_of_memory_that_is_none_says_so(share: str) -> None:
+    """The refusal names the variable."""
+    with pytest.raises(SettingsError, match=f"CAPTION_GPU_MEMORY_UTILIZATION is {share}: it must be"):
+        launch_on(RTX_4090, CAPTION_GPU_MEMORY_UTILIZATION=share)
 
 
 @pytest.mark.parametrize(
@@ -91,22 +181,20 @@ def test_choose_with_gpus_serves_what_fits_in_bfloat16(
         (
             [GTX_1070],
             {},
-            "this GPU has 8192 MiB; JoyCaption needs 24 GB in bf16, 16 GB in fp8, 12 GB in 4 bits. Use a "
-            "larger GPU, or CUDA_VISIBLE_DEVICES= for the demonstration on the CPU",
+            "this GPU has compute capability 6.1, and vLLM needs 7.5. Use a newer GPU, or "
+            "CUDA_VISIBLE_DEVICES= for the demonstration on the CPU",
         ),
         (
             [RTX_2080_TI],
             {},
-            "this GPU has 11264 MiB and compute capability 7.5: bf16 needs 24 GB, fp8 needs 16 GB and "
-            "capability 8.9. Set CAPTION_QUANTIZATION=bitsandbytes (4 bits, about 7 GB, slower; install "
-            "vLLM's bitsandbytes plugin into the engine's environment), or CAPTION_TENSOR_PARALLEL=2 with "
-            "two GPUs",
+            "this GPU has 11264 MiB: bf16 needs 24 GB, fp8 needs 16 GB. Set CAPTION_QUANTIZATION="
+            "bitsandbytes (4 bits, about 7 GB, slower; vllm-bnb-plugin is then installed), or "
+            "CAPTION_TENSOR_PARALLEL=2 with two GPUs",
         ),
         ([RTX_4060], {}, "this GPU has 8188 MiB; JoyCaption needs 24 GB"),
-        ([RTX_3060], {}, "this GPU has 12288 MiB and compute capability 8.6: bf16 needs 24 GB"),
-        ([RTX_A4000], {}, "this GPU has 16376 MiB and compute capability 8.6: bf16 needs 24 GB"),
-        ([H100, GTX_1070], {}, "this GPU has 8192 MiB; JoyCaption needs 24 GB"),
-        ([RTX_4080, RTX_A4000], {}, "this GPU has 16376 MiB and compute capability 8.6: bf16 needs 24 GB"),
+        ([RTX_3060], {}, "this GPU has 12288 MiB: bf16 needs 24 GB"),
+        ([H100, RTX_4060], {}, "this GPU has 8188 MiB; JoyCaption needs 24 GB"),
+        ([H100, GTX_1070], {}, "this GPU has compute capability 6.1, and vLLM needs 7.5"),
         (
             [RTX_4090],
             {"CAPTION_TENSOR_PARALLEL": "2"},
@@ -152,6 +240,33 @@ def test_choose_without_a_gpu_uses_the_settings_that_are_set() -> None:
     assert value(launch, "--max-model-len") == "2048"
 
 
+def test_choose_with_4_bits_asks_for_vllms_plugin() -> None:
+    """vLLM knows bitsandbytes only by that package, which nothing else needs."""
+    assert launch_on(RTX_3090).requirements == ("requirements.txt",)
+    assert launch_on(RTX_3060, CAPTION_QUANTIZATION="bitsandbytes").requirements == (
+        "requirements.txt",
+        "requirements-bitsandbytes.txt",
+    )
+    assert launch_on().requirements == ("requirements-cpu.txt",)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "0"),
+        ({"compiles_cuda": "yes"}, None),
+        ({"compiles_cuda": "no"}, "0"),
+        ({"VLLM_USE_FLASHINFER_SAMPLER": "1"}, None),  # the user's own word reaches vLLM as it is
+    ],
+)
+def test_choose_without_a_cuda_toolkit_samples_without_flashinfer(
+    variables: dict[str, str], expected: str | None
+) -> None:
+    """FlashInfer would compile its sampler with nvcc, and end the engine where there is none."""
+    assert launch_on(RTX_4090, **variables).environment.get("VLLM_USE_FLASHINFER_SAMPLER") == expected
+    assert "VLLM_USE_FLASHINFER_SAMPLER" not in launch_on(**variables).environment
+
+
 # --- Flags and environment variables ------------------------------------------------------------------
 
 
@@ -160,6 +275,7 @@ def test_choose_with_fp8_leaves_the_vision_tower_in_bfloat16() -> None:
     ignored = value(launch_on(RTX_4080), "--quantization-config") or ""
     assert "*vision_tower*" in ignored
     assert "*multi_modal_projector*" in ignored
+    assert "*vision_tower*" in (value(launch_on(RTX_A4000), "--quantization-config") or "")
     assert "--quantization-config" not in launch_on(RTX_4080, CAPTION_QUANTIZATION="awq").arguments
 
 
@@ -191,6 +307,7 @@ def test_choose_on_any_device_is_safe_and_made_for_datasets(gpus: tuple[str, ...
     assert value(launch, "--limit-mm-per-prompt") == '{"image": 1}'
     assert value(launch, "--mm-processor-cache-gb") == "0"
     assert value(launch, "--served-model-name") == "joycaption"
+    assert value(launch, "--scheduling-policy") == "priority"
     quiet = {"--disable-fastapi-docs", "--no-enable-log-requests", "--disable-uvicorn-access-log"}
     assert quiet <= set(launch.arguments)
     expected = {
@@ -241,11 +358,14 @@ def test_choose_with_a_gpu_sets_nothing_that_is_for_the_cpu() -> None:
 def test_bash_assignments_with_any_text_are_read_back_by_bash() -> None:
     """No character of a model's name, a flag or a variable is special."""
     text = "a 'b' \"c\" $(false) `false` \\ * ~ [0]=x !\n\n#; & é\n"
-    launch = Launch("cpu", text, ("-m", text, "", "[1]=y", "{a,b}"), {"NAME": text, "OTHER": "x=y"})
+    launch = Launch(
+        "cpu", text, ("-m", text, "", "[1]=y", "{a,b}"), {"NAME": text, "OTHER": "x=y"}, (text, "b")
+    )
     script = f"""
         set -euo pipefail
         eval {shlex.quote(bash_assignments(launch))}
-        printf '%s\\0' "$device" "$model" "${{arguments[@]}}" "${{environment[@]}}"
+        printf '%s\\0' "$device" "$model" "${{arguments[@]}}" "${{environment[@]}}" \\
+          "${{requirements[@]}}"
     """
     read = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
-    assert read.split("\0") == ["cpu", text, *launch.arguments, f"NAME={text}", "OTHER=x=y", ""]
+    assert read.split("\0") == ["cpu", text, *launch.arguments, f"NAME={text}", "OTHER=x=y", text, "b", ""]

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from adapter.config import PROJECT_DIR
-from adapter.engine.discovery import find_engine
-from adapter.engine.fleet import fleet_for, running
+from adapter.engine.deployment import fleet_for
+from adapter.engine.discovery import find_engines
+from adapter.engine.fleet import running
 from adapter.engine.owned import OwnedEngine
+from adapter.engine_settings import EngineSettings
 from adapter.errors import EngineNotReadyError
-from adapter.settings import EngineSettings, RunSettings
+from adapter.settings import RunSettings
 from tests import stand_in_vllm
 from tests.processes import descendants
 from tests.waiting import until
@@ -48,7 +50,7 @@ async def run_to_its_end(settings: RunSettings) -> OwnedEngine:
     """Runs an engine that doesn't come to be ready."""
     engine = OwnedEngine(settings)
     async with asyncio.timeout(STARTED_FOR_S):
-        await engine.run()
+        await engine.run(lambda served: served.id)
     assert (engine.status.value.state, engine.status.value.progress.status) == ("failed", "error")
     assert engine.endpoint is None
     assert "\n" not in engine.status.value.progress.message
@@ -159,9 +161,8 @@ async def test_run_of_an_engine_announces_it_while_it_lasts(own: Callable[[str],
     fleet = fleet_for(settings, "You are.")
     async with asyncio.timeout(STARTED_FOR_S), running(fleet):
         await fleet.until_ready()
-        url = await find_engine(elsewhere)
-        assert url is not None
+        (url,) = await find_engines(elsewhere)
         remote = fleet_for(RunSettings.load({"engine_url": url}), "You are.")
         async with running(remote):
             assert (await remote.until_ready()).ready
-    assert await find_engine(elsewhere) is None
+    assert await find_engines(elsewhere) == ()

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from adapter.engine.process import launched
-from adapter.settings import EngineSettings
+from adapter.engine_settings import EngineSettings
 
 
 async def test_launched_reads_the_output_and_gives_the_exit_code(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from adapter.engine.remote import RemoteEngine
 from adapter.engine.selfcheck import Probe
 from adapter.engine.status import Status
-from adapter.settings import EngineSettings
+from adapter.engine_settings import EngineSettings
 from tests.fake_engine import FakeEngine
 
 
@@ -15,7 +15,7 @@ from tests.fake_engine import FakeEngine
 async def found(url: str, **settings: float) -> AsyncIterator[RemoteEngine]:
     """Runs the engine at `url` while the context lasts."""
     engine = RemoteEngine(url, Probe("You are.", "Say."), EngineSettings.load(settings))
-    running = asyncio.create_task(engine.run())
+    running = asyncio.create_task(engine.run(lambda served: served.id))
     try:
         async with asyncio.timeout(20):
             yield engine

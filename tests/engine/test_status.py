@@ -6,7 +6,7 @@ import functools
 import pytest
 
 from adapter.engine.progress import Progress
-from adapter.engine.status import Status, Watched, WatchedStatus
+from adapter.engine.status import Status, Watched, WatchedStatus, together
 
 
 async def test_change_waits_for_the_next_change_and_wakes_every_waiter() -> None:
@@ -116,8 +116,46 @@ async def test_update_of_a_status_changes_only_these_parts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "ready"), [("starting", False), ("ready", True), ("restarting", False), ("failed", False)]
+    ("state", "ready"),
+    [("starting", False), ("ready", True), ("restarting", False), ("asleep", False), ("failed", False)],
 )
 def test_ready_only_in_one_state(state: str, ready: bool) -> None:
     """Each other state means that there is no engine to ask."""
     assert Status(state).ready is ready  # type: ignore[arg-type]
+
+
+def test_since_is_the_time_of_the_state_and_not_of_its_progress() -> None:
+    """How long an engine is away is counted from its loss."""
+    status = WatchedStatus()
+    began = status.since_s
+    status.update(progress=Progress(message="Loading"))
+    assert status.since_s == began
+    status.update(state="restarting")
+    assert status.since_s > began
+
+
+def test_expected_is_an_engine_that_is_on_its_way_back() -> None:
+    """A first start may take very long."""
+    assert Status("restarting").expected
+    assert Status("starting", waking=True).expected
+    assert not Status("starting").expected
+    assert not Status("asleep").expected
+
+
+def test_together_counts_all_starts() -> None:
+    """Whoever wakes counts for all."""
+    one, two = Status("ready", starts=1), Status("starting", starts=2, waking=True)
+    whole = together({"engine-1": one, "engine-2": two})
+    assert (whole.state, whole.starts, whole.waking) == ("ready", 3, True)
+    assert together({"engine-1": two}) == two
+
+
+def test_listen_is_told_of_each_change() -> None:
+    """Others keep what follows from the value."""
+    watched = Watched(1)
+    seen: list[int] = []
+    watched.listen(lambda: seen.append(watched.value))
+    watched.set(2)
+    watched.set(2)
+    watched.set(3)
+    assert seen == [2, 3]

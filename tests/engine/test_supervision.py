@@ -6,16 +6,22 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from adapter.engine.client import ServedModel
 from adapter.engine.endpoint import Endpoint
 from adapter.engine.progress import ProgressReader
 from adapter.engine.selfcheck import Probe
 from adapter.engine.status import Status, WatchedStatus
 from adapter.engine.supervision import MAX_CHECKS, Supervision
-from adapter.settings import EngineSettings
+from adapter.engine_settings import EngineSettings
 from tests.fake_engine import FakeEngine
 
 # Shorter than the pause between two looks at a server that is ready: the next look finds it lost.
 SHORT_S = 1.0
+
+
+def accept(served: ServedModel) -> str:
+    """Calls the weights what the engine calls them."""
+    return served.root or served.id
 
 
 @contextlib.asynccontextmanager
@@ -30,6 +36,8 @@ async def supervised(
         EngineSettings.load(settings),
         status,
         ProgressReader(),
+        name="engine-1",
+        accept=accept,
     )
     try:
         yield supervision, status
@@ -94,7 +102,9 @@ async def test_follow_of_a_server_whose_probe_is_missing_says_so(served: tuple[F
     def missing() -> Probe:
         raise FileNotFoundError(2, "No such file or directory", "probe.json")
 
-    supervision = Supervision(url, missing, EngineSettings.load(), status, ProgressReader())
+    supervision = Supervision(
+        url, missing, EngineSettings.load(), status, ProgressReader(), name="engine-1", accept=accept
+    )
     async with followed(supervision, comes_back=False):
         failed = await status.until(lambda status: status.trusted is False)
         assert "No such file" in failed.progress.message
@@ -181,6 +191,6 @@ async def test_leave_tells_an_engine_that_was_ready_from_one_that_never_was(
     _, url = served
     async with supervised(url) as (supervision, status):
         status.update(state=state)
-        supervision.leave("It ended")
+        await supervision.leave("It ended")
         assert status.value.state == expected
         assert status.value.progress.message == "It ended"

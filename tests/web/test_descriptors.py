@@ -45,7 +45,7 @@ async def test_a_service_without_descriptors_goes_on_when_it_has_some(picture: P
 
     reading = asyncio.create_task(read())
     async with asyncio.timeout(LIMIT_S):
-        await until(lambda: "engine: ready" in "".join(output), LIMIT_S)
+        await until(lambda: "engine-1: ready" in "".join(output), LIMIT_S)
         url = re.findall(r"listening on (http://\S+)", "".join(output))[0]
         body = {"image_path": str(picture)}
         async with ClientSession(url) as session:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from adapter.web.lifetimes import count_gpus
 from tests.waiting import until
 from tests.web.conftest import Service
 
@@ -23,12 +22,6 @@ async def ask(service: Service, picture: Path) -> "asyncio.Task[tuple[int, dict[
     asking = asyncio.create_task(service.post("/caption", {"image_path": str(picture)}))
     await until(lambda: service.engine.under_way == 1)
     return asking
-
-
-async def test_count_gpus_without_visible_ones_is_0(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty CUDA_VISIBLE_DEVICES hides all."""
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert await count_gpus() == 0
 
 
 async def test_requests_under_way_when_the_service_ends_are_answered(service: Service, picture: Path) -> None:

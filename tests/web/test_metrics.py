@@ -40,9 +40,12 @@ async def test_metrics_count_what_was_asked_and_what_came_of_it(service: Service
     assert found["joycaption_stage_seconds_count{stage=engine}"] == 3
     assert found["joycaption_in_flight{}"] == 0
     assert found["joycaption_queued{}"] == 0
-    assert found["joycaption_engine_ready{}"] == 1
-    assert found["joycaption_self_check_passed{}"] == 1
-    assert found["joycaption_engine_restarts{}"] == 0
+    assert found["joycaption_engine_ready{engine=engine-1}"] == 1
+    assert found["joycaption_self_check_passed{engine=engine-1}"] == 1
+    assert found["joycaption_engine_restarts{engine=engine-1}"] == 0
+    assert found["joycaption_engine_asleep{engine=engine-1}"] == 0
+    assert found["joycaption_engine_in_flight{engine=engine-1}"] == 0
+    assert found["joycaption_engine_asked{engine=engine-1}"] == 3
     assert found["process_resident_memory_bytes{}"] > 0
 
 
@@ -60,5 +63,5 @@ async def test_a_stream_counts_as_its_plain_answer_does(service: Service) -> Non
 async def test_metrics_before_the_engine_is_there_say_so(starting: Service) -> None:
     """They say that it isn't ready, and that nothing is known about its self-check."""
     found = await samples(starting)
-    assert found["joycaption_engine_ready{}"] == 0
-    assert found["joycaption_self_check_passed{}"] == -1
+    assert found["joycaption_engine_ready{engine=engine-1}"] == 0
+    assert found["joycaption_self_check_passed{engine=engine-1}"] == -1

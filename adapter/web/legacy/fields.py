@@ -4,6 +4,7 @@ The legacy words (`max_new_tokens`, `do_sample`, `joycaption_types`) are used in
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -14,8 +15,10 @@ from adapter.caption.answer import Answer
 from adapter.caption.prompts import PromptBook
 from adapter.caption.request import CaptionRequest, question
 from adapter.caption.sampling import Sampling
+from adapter.engine.endpoint import Engine
+from adapter.engine.gpus import GPU
 from adapter.errors import CaptionError, fields_named
-from adapter.web.wire import PROMPT_FIELD_NAMES, PromptOptions, Temperature, TopK, TopP
+from adapter.web.wire import PROMPT_FIELD_NAMES, PromptOptions, Temperature, TopK, TopP, WireModel
 
 
 def _absolute(path: str) -> str:
@@ -65,6 +68,26 @@ class BatchBody(CaptionOptions):
     """The body of `POST /batch_caption`."""
 
     image_paths: list[str]
+
+
+class ReleaseBody(WireModel):
+    """The body of `POST /release`, which may be left out."""
+
+    force: bool = False
+
+
+def engine_body(engine: Engine, gpus: Sequence[GPU]) -> dict[str, Any]:
+    """Gives an entry of /health's list of engines. `gpus` are all that there are, which it names by index."""
+    identity, endpoint = engine.identity, engine.endpoint
+    body = {
+        "name": identity.name,
+        "state": engine.status.value.state,
+        "in_flight": endpoint.in_flight if endpoint is not None else 0,
+    }
+    if identity.url is not None:
+        return body | {"url": identity.url}
+    uuids = identity.gpus or ()
+    return body | {"gpu": ",".join(str(gpu.index) for gpu in gpus if gpu.uuid in uuids) or None}
 
 
 def result_body(path: str, answer: Answer) -> dict[str, Any]:

@@ -7,14 +7,34 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
+from adapter.captioner.priority import Priority
 from adapter.errors import CaptionError, ForeignRequestError, WrongFieldError
 from adapter.images.sources import ImageFile
 from adapter.web.access_log import TRACE, polled
 from adapter.web.api_key import has_key
-from adapter.web.app_keys import BODIES, BOOK, CAPTIONER, FLEET, GPU_COUNT, HURRY, KEEP_ALIVE, SETTINGS, STOP
+from adapter.web.app_keys import (
+    BODIES,
+    BOOK,
+    CAPTIONER,
+    FLEET,
+    GPUS,
+    HURRY,
+    IDLING,
+    KEEP_ALIVE,
+    SETTINGS,
+    STOP,
+)
 from adapter.web.error_response import json_response, public_error
 from adapter.web.face import Face
-from adapter.web.legacy.fields import BatchBody, CaptionBody, CaptionOptions, error_body, result_body
+from adapter.web.legacy.fields import (
+    BatchBody,
+    CaptionBody,
+    CaptionOptions,
+    ReleaseBody,
+    engine_body,
+    error_body,
+    result_body,
+)
 from adapter.web.wire import validate
 
 Body = TypeVar("Body", bound=CaptionOptions)
@@ -27,14 +47,17 @@ routes = web.RouteTableDef()
 async def health(request: web.Request) -> web.Response:
     """Answers anyone. Without the key, where there is one, the answer says only whether to caption."""
     shared = request.config_dict
-    status = shared[FLEET].status
-    body: dict[str, Any] = {"status": "healthy", "model_loaded": status.ready}
-    if has_key(request, shared[SETTINGS].key):
-        gpu_count = shared[GPU_COUNT]
+    fleet, settings = shared[FLEET], shared[SETTINGS]
+    expected = fleet.expects_captions(settings.engine_wait_s)
+    body: dict[str, Any] = {"status": "healthy", "model_loaded": expected}
+    if has_key(request, settings.key):
+        gpus = shared[GPUS]
         body |= {
-            "gpu_available": gpu_count > 0,
-            "gpu_count": gpu_count,
-            "loading_progress": status.progress.as_dict(),
+            "gpu_available": bool(gpus),
+            "gpu_count": len(gpus),
+            "loading_progress": fleet.status.progress.as_dict(),
+            "engine": fleet.status.state,
+            "engines": [engine_body(engine, gpus) for engine in fleet.engines],
         }
     return json_response(body)
 
@@ -97,7 +120,7 @@ async def batch_caption(request: web.Request) -> web.StreamResponse:
 
     async def result(path: str) -> dict[str, Any]:
         try:
-            return result_body(path, await captioner.ask(ImageFile(path), asked, trace))
+            return result_body(path, await captioner.ask(ImageFile(path), asked, trace, Priority.BATCH))
         except CaptionError as error:
             return {"image_path": path} | error_body(public_error(request, error))
 
@@ -118,6 +141,25 @@ async def batch_caption(request: web.Request) -> web.StreamResponse:
         return await shared[KEEP_ALIVE].answer(request, work(), late_error=error_body)
 
 
+@routes.post("/release")
+async def release(request: web.Request) -> web.Response:
+    """Ends the engines, and answers once their memory is free. The next request starts them again.
+
+    Without a key, only this machine may ask for it.
+    """
+    shared = request.config_dict
+    _refuse_others(request, "ask for the GPU")
+    has_body = request.can_read_body
+    fields = await shared[BODIES].read_object(request, shared[SETTINGS].max_body_bytes) if has_body else {}
+    await shared[IDLING].release(force=validate(fields, ReleaseBody).force)
+    return json_response(
+        {
+            "status": "released",
+            "message": "The engine has ended; the next request starts it again",
+        }
+    )
+
+
 @routes.post("/shutdown")
 async def shutdown(request: web.Request) -> web.Response:
     """Answers, and then the service and its engine end: the UI's stop button.
@@ -125,8 +167,7 @@ async def shutdown(request: web.Request) -> web.Response:
     Without a key, only this machine may press it.
     """
     shared = request.config_dict
-    if shared[SETTINGS].key is None and not _is_from_here(request):
-        raise ForeignRequestError("Only this machine may shut the service down")
+    _refuse_others(request, "shut the service down")
     shared[HURRY].set()
     shared[STOP]()
     return json_response(
@@ -138,6 +179,12 @@ async def read_body(request: web.Request, kind: type[Body]) -> Body:
     """Gives the request's body as `kind`. Raises as `Bodies.read_object` does, and WrongFieldError."""
     shared = request.config_dict
     return validate(await shared[BODIES].read_object(request, shared[SETTINGS].max_body_bytes), kind)
+
+
+def _refuse_others(request: web.Request, what: str) -> None:
+    """Refuses a request from another machine where there is no key that it must have shown."""
+    if request.config_dict[SETTINGS].key is None and not _is_from_here(request):
+        raise ForeignRequestError(f"Only this machine may {what}")
 
 
 def _is_from_here(request: web.Request) -> bool:

@@ -111,6 +111,7 @@ async def test_caption_sends_the_prepared_pixels_and_every_sampling_value(
     assert user["content"][1]["type"] == "text"
     sampling = {name: asked[name] for name in asked if name not in ("messages", "model")}
     assert sampling == {
+        "priority": 0,
         "n": 1,
         "stop": [],
         "min_p": 0.0,
@@ -469,6 +470,58 @@ async def test_shutdown_answers_and_stops_once(service: Service) -> None:
     assert (status, body["status"]) == (200, "shutting_down")
     assert body["message"]
     assert service.stopped == [True]
+
+
+async def test_health_lists_the_engines(service: Service, picture: Path) -> None:
+    """Each has a name, a state, where it is, and how many images have a place at it."""
+    _, body = await service.get("/health")
+    assert body["engine"] == "ready"
+    assert body["engines"] == [
+        {
+            "name": "engine-1",
+            "state": "ready",
+            "in_flight": 0,
+            "url": str(service.engine_server.make_url("")).rstrip("/"),
+        }
+    ]
+
+
+async def test_release_of_an_engine_that_others_look_after_is_409(service: Service) -> None:
+    """It takes a body, or none."""
+    for status, body in (
+        await service.post("/release", {"force": True}),
+        await service.post_raw("/release", b""),
+    ):
+        assert status in (409, 400)
+        assert body["success"] is False
+    async with service.session.post(service.server.make_url("/release")) as response:
+        assert response.status == 409
+        assert "only who started it can end it" in (await response.json())["error"]
+
+
+@pytest.mark.parametrize("body", [{"force": "yes"}, {"force": 1}])
+async def test_release_with_a_wrong_field_names_it(service: Service, body: dict[str, object]) -> None:
+    """A mistake mustn't end anybody's work."""
+    status, answer = await service.post("/release", body)
+    assert status == 400
+    assert answer["error"].startswith("force ")
+
+
+async def test_release_while_a_request_is_under_way_says_so(service: Service, picture: Path) -> None:
+    """With force the request gets an error."""
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    service.engine.answer = wait
+    request = asyncio.create_task(service.post("/caption", {"image_path": str(picture)}))
+    await until(lambda: service.engine.under_way == 1)
+    status, body = await service.post("/release", {})
+    assert (status, body["error"]) == (409, "The engine is at work for 1 requests; force ends that")
+    await service.post("/release", {"force": True})
+    status, body = await request
+    assert (status, body["error"]) == (503, "The GPU was given back while this was under way; ask again")
 
 
 async def test_requests_under_way_when_the_service_ends_are_answered(service: Service, picture: Path) -> None:

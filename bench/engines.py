@@ -1,8 +1,9 @@
 """What do several engines cost the service? `python bench/engines.py [--quick]`.
 
 Engines that answer at once, 1, 2, 4 and 8 of them, behind one service with 64 requests in flight: requests/s
-with each number as a share of that with one, and how evenly the requests are spread. All of them share this
-machine's cores, so more engines can't be faster here; the service must not become slower.
+and the service's own CPU for each, as a share of those with one engine, and how evenly the requests are
+spread. Each number is measured twice, going up and coming down. All engines share this machine's cores, so
+more of them can't be faster here; the service must not cost more.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import contextlib
 import re
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -17,7 +19,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import orjson
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
-from bench.stage import arguments, draw_scenes, instant_engine, keep_in_flight, numbers_for, record, service
+from bench.stage import (
+    Service,
+    arguments,
+    cpu_s,
+    draw_scenes,
+    instant_engine,
+    keep_in_flight,
+    numbers_for,
+    record,
+    service,
+)
 
 ENGINES = (1, 2, 4, 8)
 IN_FLIGHT = 64
@@ -26,11 +38,20 @@ JSON = {"Content-Type": "application/json"}
 HOLDS = re.compile(r"^joycaption_engine_asked\{engine=\"([^\"]+)\"\} (\S+)$", re.MULTILINE)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Requests/s, milliseconds of the service's CPU for each, and each engine's share of them."""
+
+    rate: float
+    cpu_ms: float
+    shares: list[float]
+
+
 def main() -> None:
     given = arguments(__doc__, seconds=0.0)
     seconds = given.seconds or (6.0 if given.quick else 20.0)
-    figures: dict[str, float] = {}
-    for count in ENGINES:
+    measured: dict[int, list[Measured]] = {count: [] for count in ENGINES}
+    for count in (*ENGINES, *reversed(ENGINES)):
         with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
             urls = []
             for number in range(count):
@@ -39,23 +60,26 @@ def main() -> None:
                 urls.append(stack.enter_context(instant_engine(place)))
             paths = draw_scenes(Path(folder, "pictures"), PICTURES)
             running = stack.enter_context(service(",".join(urls)))
-            rate, shares = asyncio.run(measure(running.url, paths, seconds, count))
-        figures[f"rps_{count}"] = rate
-        figures[f"ratio_{count}"] = rate / figures[f"rps_{ENGINES[0]}"]
-        figures[f"uneven_{count}"] = max(abs(share * count - 1) for share in shares)
+            measured[count].append(asyncio.run(measure(running, paths, seconds, count)))
+    figures: dict[str, float] = {}
+    for count, (up, down) in measured.items():
+        figures[f"rps_{count}"] = (up.rate + down.rate) / 2
+        figures[f"cpu_ms_{count}"] = (up.cpu_ms + down.cpu_ms) / 2
+        figures[f"uneven_{count}"] = max(abs(share * count - 1) for share in up.shares + down.shares)
+        rate, cpu_ms = (figures[f"{name}_{count}"] / figures[f"{name}_1"] for name in ("rps", "cpu_ms"))
         print(
-            f"{count} engines: {rate:.0f} requests/s, {figures[f'ratio_{count}']:.2f} of one engine's; "
-            f"no engine's share is off by more than {figures[f'uneven_{count}']:.1%}",
-            flush=True,
+            f"{count} engines: {figures[f'rps_{count}']:.0f} requests/s, {rate:.2f} of one engine's, and "
+            f"{figures[f'cpu_ms_{count}']:.2f} ms of the service's CPU each, {cpu_ms:.2f} of one engine's; "
+            f"no engine's share is off by more than {figures[f'uneven_{count}']:.1%}"
         )
     record(given.results, "engines", figures)
 
 
-async def measure(url: str, paths: list[Path], seconds: float, count: int) -> tuple[float, list[float]]:
-    """Gives the requests/s, and each engine's share of them."""
+async def measure(running: Service, paths: list[Path], seconds: float, count: int) -> Measured:
+    """Measures the service with that number of engines."""
     bodies = [orjson.dumps({"image_path": str(path)}) for path in paths]
     async with ClientSession(
-        url, connector=TCPConnector(limit=0), timeout=ClientTimeout(total=120)
+        running.url, connector=TCPConnector(limit=0), timeout=ClientTimeout(total=120)
     ) as session:
 
         async def ask(number: int) -> None:
@@ -69,11 +93,12 @@ async def measure(url: str, paths: list[Path], seconds: float, count: int) -> tu
 
         await until_ready(session, count)
         await keep_in_flight(ask, numbers_for(seconds / 4), IN_FLIGHT)  # warm-up
-        before = await asked()
+        before, cpu_before_s = await asked(), cpu_s(running.process)
         answers, took_s = await keep_in_flight(ask, numbers_for(seconds), IN_FLIGHT)
+        cpu_ms = (cpu_s(running.process) - cpu_before_s) * 1000 / len(answers)
         after = await asked()
     each = [after[name] - before[name] for name in after]
-    return len(answers) / took_s, [number / sum(each) for number in each]
+    return Measured(len(answers) / took_s, cpu_ms, [number / sum(each) for number in each])
 
 
 async def until_ready(session: ClientSession, count: int) -> None:

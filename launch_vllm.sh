@@ -131,7 +131,7 @@ action=serve
 case ${1:-} in
   --install-only) action=install && shift ;;
   --print-command) action=print && shift ;;
-  --list-gpus) list_gpus || true && exit ;;
+  --list-gpus) list_gpus; exit ;;
   --help | -h) usage && exit ;;
 esac
 
@@ -171,7 +171,8 @@ install() {
 # Ends with a line for each thing that would stop the start: an old driver, no compiler, a full disk.
 preflight() {
   local facts=(device="$device" model="$model" split="${CAPTION_TENSOR_PARALLEL:-1}" venv="$venv" cc="${CC:-}")
-  local hub_cache=${HF_HUB_CACHE:-${HF_HOME:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/huggingface}/hub}
+  local hub_cache=${HF_HUB_CACHE:-${HUGGINGFACE_HUB_CACHE:-${HF_HOME:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/huggingface}/hub}}
+  hub_cache=${hub_cache/#\~/${HOME:-}}
   if [[ $python == "$venv/bin/python" ]] && ! is_installed "$venv" "$device" "${requirement_files[@]}"; then
     facts+=(installed=no python="$(any_python)")
   elif [[ $device == cpu ]]; then

@@ -16,10 +16,19 @@ from adapter.settings import Settings
 from tests.command import Command
 from tests.fake_engine import FakeEngine
 
+MAX_ID = 200  # characters
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the tests of the real engine first: the others fit beside them where several workers run."""
     items.sort(key=lambda item: "e2e" not in item.path.parts)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names what is long by its length: the name of a test goes into the environment of what it starts."""
+    if isinstance(val, str | bytes) and len(val) > MAX_ID:
+        return f"{argname}-{len(val)}"
+    return None
 
 
 @pytest.fixture(scope="session")

@@ -26,5 +26,5 @@ ruff format --check .
 ruff check .
 mypy
 # Of a part of the tests, coverage would say nothing, and the workers would take longer to start than they save.
-if (($# == 0)); then set -- --numprocesses 3 --dist loadgroup --cov --cov-report=term-missing; fi
+if (($# == 0)); then set -- --numprocesses 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term-missing; fi
 exec python -m pytest "$@"

@@ -35,7 +35,7 @@ PLACES_OF = {
     "vllm": (),
     "openai": ("web.openai",),
     "PIL": ("images", "engine.template"),  # the latter shows the model's own processor a blank picture
-    "aiohttp": ("engine.client", "web", "cli"),
+    "aiohttp": ("engine.client", "engine.client_errors", "web", "cli"),
     "prometheus_client": ("web",),
     "rich": ("cli",),
     "cyclopts": ("cli",),

@@ -119,7 +119,7 @@ def test_launch_with_a_driver_that_can_not_be_reached_says_so(tmp_path: Path) ->
     assert failed.stderr.startswith("error: nvidia-smi can't reach the NVIDIA driver: mend")
     assert command(tmp_path, CUDA_VISIBLE_DEVICES="")
     listed = run(tmp_path, "--list-gpus")
-    assert (listed.returncode, listed.stdout) == (0, "")
+    assert (listed.returncode, listed.stdout) == (9, "")
 
 
 def test_launch_with_an_nvidia_smi_that_finds_nothing_runs_on_the_cpu(tmp_path: Path) -> None:

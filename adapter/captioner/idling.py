@@ -56,7 +56,10 @@ class Idling:
         at_work += sorted(leases.values())
         if at_work and not force:
             raise ReleaseRefusedError(f"The engine is at work for {', '.join(at_work)}; force ends that")
+        if not self._fleet.may_sleep:
+            raise ReleaseRefusedError(
+                "No engine of this service's runs: others are ended by who started them"
+            )
         self._overruled = set(leases)
         self._admission.give_up(ReleasedError)
-        if not await self._fleet.sleep():
-            raise ReleaseRefusedError("The engine is another program's: only who started it can end it")
+        await self._fleet.sleep()

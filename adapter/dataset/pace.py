@@ -37,7 +37,7 @@ class Pace:
         if not self._adapts:
             return
         if waiting == 0 and self.under_way >= self.limit:
-            self.limit = min(self._cap * engines, max(self.limit + 1, int(self.limit * GROWTH)))
+            self.limit = min(self._cap * max(1, engines), max(self.limit + 1, int(self.limit * GROWTH)))
             self._changed.set()
         elif waiting > max(ALWAYS_WAITING, running * MAX_WAITING_SHARE):
             self.limit = max(min(MIN_UNDER_WAY, self._cap), int(self.limit * DECLINE))

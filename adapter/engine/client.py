@@ -1,10 +1,12 @@
 """The HTTP client to vLLM: a bare aiohttp session.
 
-Here aiohttp's errors and the engine's statuses become ours. The bodies come from `caption.request`.
+The bodies come from `caption.request`; `client_errors` makes ours of aiohttp's errors and the engine's
+statuses.
 """
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -13,22 +15,14 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from adapter.caption.answer import Chunk, Completion
+from adapter.engine.client_errors import as_ours, refusal
 from adapter.engine.load import Load
-from adapter.errors import (
-    CaptionError,
-    EngineBusyError,
-    EngineError,
-    EngineRefusedError,
-    EngineTimeoutError,
-    EngineUnavailableError,
-    InvalidRequestError,
-    OutOfResourcesError,
-)
+from adapter.errors import EngineError
 from adapter.policy import is_shortage
 
 CONNECT_TIMEOUT_S = 5.0
+CLOSE_LIMIT_S = 1.0
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
-CONTEXT_EXCEEDED = ("maximum context length", "max_model_len")
 EVENT_END = b"\n\n"
 EVENT_DATA = b"data:"
 LAST_EVENT = b"[DONE]"
@@ -70,6 +64,7 @@ class EngineClient:
         else:
             connector = aiohttp.TCPConnector(limit=0)
             self._base = url.removesuffix("/v1")
+        self._under_way: set[asyncio.Timeout] = set()
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
@@ -77,8 +72,28 @@ class EngineClient:
         )
 
     async def close(self) -> None:
-        """Closes all connections. What is asked afterwards raises EngineUnavailableError."""
-        await self._session.close()
+        """Closes all connections. What is under way, or asked afterwards, raises EngineUnavailableError."""
+        now = asyncio.get_running_loop().time()
+        for scope in self._under_way:
+            scope.reschedule(now)
+        # A connection that still has something to send stays open until its engine takes that, or is gone.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._session.close(), CLOSE_LIMIT_S)
+
+    @contextlib.asynccontextmanager
+    async def _until_closed(self) -> AsyncIterator[None]:
+        """Ends what is done in the context when the client is closed. Maps aiohttp's errors to ours."""
+        with as_ours():
+            try:
+                async with asyncio.timeout(None) as scope:
+                    self._under_way.add(scope)
+                    yield
+            except TimeoutError as error:
+                if self._session.closed or scope.expired():
+                    raise aiohttp.ClientConnectionError from error
+                raise
+            finally:
+                self._under_way.discard(scope)
 
     async def healthy(self, timeout_s: float) -> bool:
         """Tells whether `/health` answers 200 within `timeout_s`.
@@ -134,21 +149,16 @@ class EngineClient:
         model for each of thousands per second costs more than all else that is done with them. Leaving the
         context ends the engine's work. Raises as `complete` does, at the beginning and during the iteration.
         """
-        with _as_ours():
-            response = await self._send("POST", "/v1/chat/completions", body)
-        async with response:
+        async with self._until_closed(), await self._send("POST", "/v1/chat/completions", body) as response:
             if response.status != 200:
-                with _as_ours():
-                    answer = await response.read()
-                raise _refusal(response.status, answer)
+                raise refusal(response.status, await response.read())
             yield _chunks(response.content)
 
     async def _ask(self, method: str, path: str, data: bytes | None = None) -> bytes:
-        with _as_ours():
-            async with await self._send(method, path, data) as response:
-                answer = await response.read()
+        async with self._until_closed(), await self._send(method, path, data) as response:
+            answer = await response.read()
         if response.status != 200:
-            raise _refusal(response.status, answer)
+            raise refusal(response.status, answer)
         return answer
 
     async def _send(self, method: str, path: str, data: bytes | None) -> aiohttp.ClientResponse:
@@ -178,30 +188,10 @@ def encode_stream(arguments: Mapping[str, Any]) -> bytes:
     return encode({**arguments, "stream": True, "stream_options": {"include_usage": True}})
 
 
-def to_ours(error: aiohttp.ClientError | OSError) -> CaptionError:
-    """Gives our error for an error of aiohttp's client, or of the connection itself."""
-    if isinstance(error, OSError) and is_shortage(error):
-        return OutOfResourcesError.from_os(error)
-    if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
-        return EngineTimeoutError("The engine took too long")
-    if isinstance(error, aiohttp.ClientConnectionError | OSError):
-        return EngineUnavailableError("The engine can't be reached; try again soon")
-    return EngineError("The engine's answer broke off")
-
-
-@contextlib.contextmanager
-def _as_ours() -> Iterator[None]:
-    """Turns the errors of aiohttp and of the connection into ours."""
-    try:
-        yield
-    except (aiohttp.ClientError, OSError) as error:
-        raise to_ours(error) from error
-
-
 async def _chunks(content: aiohttp.StreamReader) -> AsyncIterator[list[Chunk]]:
     """Gives the chunks of a server-sent event stream up to its `[DONE]`."""
     rest = b""
-    with _as_ours():
+    with as_ours():
         async for received in content.iter_any():
             *events, rest = (rest + received).split(EVENT_END)
             data = [event.removeprefix(EVENT_DATA).strip() for event in events]
@@ -230,19 +220,3 @@ def _parse(kind: type[T], answer: bytes) -> T:
         return kind.model_validate_json(answer)
     except ValidationError as error:
         raise EngineError("The engine's answer can't be read") from error
-
-
-def _refusal(status: int, answer: bytes) -> CaptionError:
-    """Gives our error for a status of the engine's, with the engine's own text as its cause, for the log."""
-    text = answer[:2000].decode("utf-8", "replace")
-    error: CaptionError
-    if status in (429, 503):
-        error = EngineBusyError("The engine has too much to do; try again soon")
-    elif status < 500 and any(hint in text for hint in CONTEXT_EXCEEDED):
-        error = InvalidRequestError("The prompt is longer than the model's context: shorten it", "prompt")
-    elif status < 500:
-        error = EngineRefusedError("The engine refused the request")
-    else:
-        error = EngineError("The engine failed at this request")
-    error.__cause__ = RuntimeError(f"engine answered {status}: {text}")
-    return error

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shlex
 from collections.abc import Sequence
 
 from adapter.engine.endpoint import Engine, Identity
@@ -17,6 +18,14 @@ from adapter.errors import SettingsError
 from adapter.settings import RunSettings
 
 LIST_GPUS_TIMEOUT_S = 10.0
+SPLITTING = (
+    "--tensor-parallel-size",
+    "-tp",
+    "--pipeline-parallel-size",
+    "-pp",
+    "--data-parallel-size",
+    "-dp",
+)
 
 log = logging.getLogger("adapter.engine")
 
@@ -36,6 +45,8 @@ def fleet_for(settings: RunSettings, system_prompt: str, gpus: Sequence[GPU] | N
                 for number, url in enumerate(settings.engine_urls)
             ]
         )
+    if any(argument.startswith(SPLITTING) for argument in shlex.split(settings.engine_args or "")):
+        gpus = None  # how many GPUs such an engine takes is for vLLM to say
     groups = gpu_groups(gpus, settings.engine_count, settings.tensor_parallel or 1)
     threads = cpu_threads(len(groups)) if not gpus and len(groups) > 1 else None
     engines: list[Engine] = [
@@ -67,8 +78,11 @@ def cpu_threads(engines: int) -> int:
     return max(1, (len(os.sched_getaffinity(0)) - 1) // engines)
 
 
-async def list_gpus() -> tuple[GPU, ...]:
-    """Gives the NVIDIA GPUs that engines may use, as launch_vllm.sh finds them."""
+async def list_gpus() -> tuple[GPU, ...] | None:
+    """Gives the NVIDIA GPUs that engines may use, as launch_vllm.sh finds them.
+
+    Gives None where nvidia-smi doesn't tell: then the launch itself finds out what is wrong, and says so.
+    """
     process = await asyncio.create_subprocess_exec(
         "bash",
         str(LAUNCH_SCRIPT),
@@ -82,7 +96,9 @@ async def list_gpus() -> tuple[GPU, ...]:
         process.kill()
         await process.wait()
         log.warning("nvidia-smi doesn't answer: no GPU is counted")
-        return ()
+        return None
+    if process.returncode != 0:
+        return None
     return visible_gpus(output.decode(), None)  # the script has left out those that aren't visible
 
 

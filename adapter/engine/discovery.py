@@ -6,12 +6,12 @@ Each engine has a file in a folder that only its user can write to.
 import contextlib
 import json
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from adapter.engine.client import EngineClient
+from adapter.engine.private_folder import is_private
 from adapter.engine_settings import EngineSettings
 
 SOCKET_BY_HAND = "engine.sock"  # where launch_vllm.sh listens when a person starts it
@@ -40,8 +40,14 @@ def announced(folder: Path, engine: RunningEngine, name: str = "engine-1") -> It
     path = folder / f"service-{os.getpid()}-{name}.json"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if _is_ours(folder):
-            path.write_text(json.dumps({"pid": os.getpid(), "url": engine.url, "model": engine.model}))
+        if is_private(folder):
+            told = {
+                "pid": os.getpid(),
+                "began": _began(os.getpid()),
+                "url": engine.url,
+                "model": engine.model,
+            }
+            path.write_text(json.dumps(told))
     except OSError:
         pass  # a convenience that no service should fail for
     try:
@@ -53,12 +59,14 @@ def announced(folder: Path, engine: RunningEngine, name: str = "engine-1") -> It
 
 def running_engines(folder: Path) -> Iterator[RunningEngine]:
     """Gives the engines of services that are alive, then one that was started by hand."""
-    if not _is_ours(folder):
+    if not is_private(folder):
         return
     for path in sorted(folder.glob("service-*.json")):
         try:
             told = json.loads(path.read_bytes())
             os.kill(told["pid"], 0)
+            if told.get("began") != _began(told["pid"]):
+                continue  # its service is gone, and another program has its number now
             yield RunningEngine(told["url"], told["model"], told["pid"])
         except (OSError, ValueError, KeyError, TypeError):
             continue  # its service was killed
@@ -92,11 +100,6 @@ async def find_engines(settings: EngineSettings) -> tuple[str, ...]:
     return ()
 
 
-def _is_ours(folder: Path) -> bool:
-    """Tells whether nobody else could have put something there."""
-    try:
-        status = folder.lstat()
-    except OSError:
-        return False
-    ours = status.st_uid == os.getuid() and stat.S_IMODE(status.st_mode) == 0o700
-    return stat.S_ISDIR(status.st_mode) and ours
+def _began(process: int) -> str:
+    """Gives when a process began, in ticks since the machine's start."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]

@@ -79,6 +79,10 @@ class Engine(Protocol):
     async def is_lost(self, endpoint: Endpoint) -> bool:
         """Tells whether the engine behind `endpoint` is gone; to be asked when a request to it has failed."""
 
+    @property
+    def may_sleep(self) -> bool:
+        """Whether it is there, and ours to end."""
+
     async def sleep(self) -> bool:
         """Ends the engine until `wake`, so that its memory is free, and tells whether that is ours to do."""
 

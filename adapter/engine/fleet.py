@@ -109,6 +109,11 @@ class Fleet:
             sum(load.generated_tokens for load in loads),
         )
 
+    @property
+    def may_sleep(self) -> bool:
+        """Whether any of the engines is there, and ours to end."""
+        return any(engine.may_sleep for engine in self.engines)
+
     def wake(self) -> None:
         """Starts the engines that are asleep."""
         for engine in self.engines:

@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from adapter.engine.private_folder import is_private
+
 PREFIX, SUFFIX = "lease-", ".lock"
 MAX_WHO = 200  # characters
 
@@ -30,13 +32,20 @@ def held(folder: Path, who: str) -> Iterator[None]:
             stack.callback(os.close, descriptor)
             stack.callback(Path(path).unlink, missing_ok=True)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink == 0:  # taken for a dead one's before it was locked
+                stack.enter_context(held(folder, who))
             os.write(descriptor, who[:MAX_WHO].encode("utf-8", "replace"))
         yield
 
 
 def holders(folder: Path) -> dict[str, str]:
-    """Gives who holds a lease, by the leases' names. Those whose holders are gone are removed."""
-    found = {}
+    """Gives who holds a lease, by the leases' names. Those whose holders are gone are removed.
+
+    In a folder that somebody else could write to there are none.
+    """
+    found: dict[str, str] = {}
+    if not is_private(folder):
+        return found
     for path in sorted(folder.glob(f"{PREFIX}*{SUFFIX}")):
         with contextlib.suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -45,6 +54,7 @@ def holders(folder: Path) -> dict[str, str]:
                 path.unlink()
             except BlockingIOError:
                 found[path.name] = os.read(descriptor, MAX_WHO * 4).decode("utf-8", "replace")
+                found[path.name] = "".join(filter(str.isprintable, found[path.name]))
             finally:
                 os.close(descriptor)
     return found

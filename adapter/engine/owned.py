@@ -5,6 +5,7 @@ import contextlib
 import logging
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from adapter.engine.supervision import Supervision
 from adapter.engine.template import PROBE_FILE
 from adapter.errors import SettingsError
 from adapter.settings import RunSettings
+
+WAKE_PAUSE_S = 10.0  # after a start that came to nothing: what is in its way may take the GPU for hours
 
 log = logging.getLogger("adapter.engine")
 
@@ -37,6 +40,8 @@ class OwnedEngine:
         self._reader = ProgressReader()
         self._supervision: Supervision | None = None
         self._awake = Watched(value=True)  # what it is to be
+        self._sleeps = Watched(0)  # how often it was sent to sleep; each of them ends the process
+        self._not_before_s = 0.0  # on the monotonic clock, when it may be woken again
         self._at_rest = Watched(value=False)  # whether there is no process, because it is asleep
 
     @property
@@ -63,14 +68,19 @@ class OwnedEngine:
             log.error("%s: %s", self.identity.name, self._reader.current.message)
         finally:
             self.status.update(state="failed", progress=self._reader.current, waking=False)
+            self._at_rest.set(value=True)
             output.close()
 
     async def is_lost(self, endpoint: Endpoint) -> bool:
         return self._supervision is None or await self._supervision.is_lost(endpoint)
 
+    @property
+    def may_sleep(self) -> bool:
+        return self.status.value.state != "failed"
+
     async def sleep(self) -> bool:
         """Ends the process until `wake`, and returns once it is gone. Gives False for one that failed."""
-        if self.status.value.state == "failed":
+        if not self.may_sleep:
             return False
         self._fall_asleep(None)
         woken, gone = (asyncio.create_task(wanted.until(bool)) for wanted in (self._awake, self._at_rest))
@@ -82,8 +92,8 @@ class OwnedEngine:
         return True
 
     def wake(self) -> None:
-        """Starts the process again, where it is to be asleep."""
-        if not self._awake.value:
+        """Starts the process again, where it is to be asleep; not soon after a start that came to nothing."""
+        if not self._awake.value and time.monotonic() >= self._not_before_s:
             self._reader = ProgressReader()
             self.status.update(state="starting", progress=self._reader.current, waking=True)
             self._awake.set(value=True)
@@ -92,11 +102,14 @@ class OwnedEngine:
         self._reader.asleep(failure)
         self.status.update(state="asleep", progress=self._reader.current, waking=False)
         self._awake.set(value=False)
+        self._sleeps.set(self._sleeps.value + 1)
 
     async def _run_awake(self, folder: Path, output: Output, accept: Accept) -> bool:
         """Runs processes until the engine is asleep, or gone for good, which gives False."""
+        # By their number, for it may have been woken again before this task has seen it asleep.
+        sleeps = self._sleeps.value if self._awake.value else -1
         working = asyncio.create_task(self._run_processes(folder, output, accept))
-        sleeping = asyncio.create_task(self._awake.until(lambda awake: not awake))
+        sleeping = asyncio.create_task(self._sleeps.until(lambda number: number != sleeps))
         try:
             await asyncio.wait({working, sleeping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -104,10 +117,19 @@ class OwnedEngine:
                 task.cancel()
             await asyncio.gather(working, sleeping, return_exceptions=True)
         if not working.cancelled():
-            working.result()
-            if not self.status.value.waking:
+            is_needed = self._awake.value and not self.status.value.waking
+            try:
+                working.result()
+            except (OSError, SettingsError) as error:
+                if is_needed:
+                    raise
+                self._reader.failed(
+                    error.message if isinstance(error, SettingsError) else str(error.strerror)
+                )
+            if is_needed:
                 return False
             self._fall_asleep(self._reader.current.message)
+            self._not_before_s = time.monotonic() + WAKE_PAUSE_S
         elif not self._awake.value:
             self._fall_asleep(None)  # whatever the end of the process made of it
         log.info("%s: %s", self.identity.name, self._reader.current.message)

@@ -5,7 +5,9 @@ nothing but the standard library. It prints a line for each obstacle, which says
 with 1. What can't be found out counts as no obstacle.
 """
 
+import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -102,12 +104,14 @@ def inspect(given: Mapping[str, str]) -> Machine:
     needs = []
     if given["installed"] == "no":
         what = "the engine's environment"
-        needs.append(_need(what, "CAPTION_VENV_DIR", given["venv"], INSTALL_BYTES[device]))
+        there_bytes = _size_bytes(Path(given["venv"]))  # of an older one, which is removed first
+        missing_bytes = max(0, INSTALL_BYTES[device] - there_bytes)
+        needs.append(_need(what, "CAPTION_VENV_DIR", given["venv"], missing_bytes))
     if device == "cpu":
         return Machine(needs=tuple(needs))
     if "/llama-joycaption" in given["model"] and not Path(given["model"]).exists():
         cached = Path(given["hub_cache"], f"models--{given['model'].replace('/', '--')}", "blobs")
-        there_bytes = sum(blob.stat().st_size for blob in cached.glob("*")) if cached.is_dir() else 0
+        there_bytes = _size_bytes(cached)
         missing_bytes = max(0, JOYCAPTION_BYTES - there_bytes)
         needs.append(_need("the model", "HF_HOME", given["hub_cache"], missing_bytes))
     required = _requirements(python, given["requirement"], installed=given["installed"] == "yes")
@@ -174,6 +178,15 @@ def _need(what: str, variable: str, folder: str, needed_bytes: int) -> Need:
     while not there.exists():
         there = there.parent
     return Need(what, variable, folder, there.stat().st_dev, needed_bytes, _free_bytes(there) or 0)
+
+
+def _size_bytes(folder: Path) -> int:
+    total = 0
+    for above, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(above, name)).st_size
+    return total
 
 
 def _free_bytes(folder: Path) -> int | None:

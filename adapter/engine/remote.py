@@ -43,6 +43,10 @@ class RemoteEngine:
     async def is_lost(self, endpoint: Endpoint) -> bool:
         return self._supervision is None or await self._supervision.is_lost(endpoint)
 
+    @property
+    def may_sleep(self) -> bool:
+        return False
+
     async def sleep(self) -> bool:
         """Does nothing: its memory is for those to free who started it."""
         return False

@@ -33,7 +33,7 @@ HURRY = web.AppKey("hurry", asyncio.Event)
 STOP = web.AppKey[Callable[[], None]]("stop")
 
 # There from the start of the application to its end.
-GPUS = web.AppKey[tuple[GPU, ...]]("gpus")
+GPUS = web.AppKey[tuple[GPU, ...] | None]("gpus")  # None: nvidia-smi doesn't tell
 FLEET = web.AppKey("fleet", Fleet)
 CAPTIONER = web.AppKey("captioner", Captioner)
 IDLING = web.AppKey("idling", Idling)

@@ -36,6 +36,10 @@ class SleepyEngine:
     async def is_lost(self, endpoint: Endpoint) -> bool:
         return False
 
+    @property
+    def may_sleep(self) -> bool:
+        return self._ours
+
     async def sleep(self) -> bool:
         if self._ours:
             self.status.set(Status("asleep"))
@@ -61,6 +65,7 @@ class Stage:
 @pytest.fixture
 async def stage(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     """Gives an engine that is ready, and who watches it. A parameter says that it isn't ours."""
+    tmp_path.chmod(0o700)
     engine = SleepyEngine(ours=getattr(request, "param", True))
     admission = Admission(lambda: 4, 10)
     yield Stage(engine, admission, Idling(Fleet([engine]), admission, tmp_path, IDLE_S), tmp_path)
@@ -136,9 +141,19 @@ async def test_watch_goes_on_until_it_is_cancelled(stage: Stage, monkeypatch: py
 @pytest.mark.parametrize("stage", [False], indirect=True)
 async def test_release_of_an_engine_that_others_look_after_is_refused(stage: Stage) -> None:
     """It isn't ours to end."""
-    with pytest.raises(ReleaseRefusedError, match="another program's"):
+
+    async def work() -> None:
+        with stage.admission.room(1), stage.admission.at_work():
+            await asyncio.Event().wait()
+
+    working = asyncio.create_task(work())
+    await asyncio.sleep(0)  # it works now
+    with pytest.raises(ReleaseRefusedError, match="others are ended by who started them"):
         await stage.idling.release(force=True)
     assert stage.engine.state == "ready"
+    assert not working.done(), "for nothing that would be gained"
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
 
 
 async def test_release_while_somebody_is_at_work_says_who(stage: Stage) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import client_exceptions, web
 
-from adapter.engine.client import EngineClient, encode, encode_stream, to_ours
+from adapter.engine.client import EngineClient, encode, encode_stream
+from adapter.engine.client_errors import to_ours
 from adapter.engine.load import Load
 from adapter.errors import (
     CaptionError,
@@ -383,3 +384,40 @@ async def test_complete_by_a_closed_client_says_that_there_is_no_engine(
     with pytest.raises(EngineUnavailableError):
         await client.complete(encode({"model": "fake", "messages": []}))
     assert not await client.healthy(5)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_close_ends_requests_at_an_engine_that_takes_nothing(tmp_path: Path, streams: bool) -> None:
+    """An engine that is stopped reads no more of a request, and never answers."""
+    accepted = asyncio.Event()
+    stopped = asyncio.Event()
+
+    async def stop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        accepted.set()
+        await stopped.wait()
+        writer.close()
+
+    server = await asyncio.start_unix_server(stop, tmp_path / "engine.sock")
+    client = EngineClient(f"unix:{tmp_path}/engine.sock", 600.0)
+    body = encode({"image": "x" * 900_000})
+
+    async def ask() -> None:
+        if streams:
+            async with client.stream(body) as received:
+                async for _ in received:
+                    pass
+        else:
+            await client.complete(body)
+
+    asking = asyncio.create_task(ask())
+    async with asyncio.timeout(20):
+        await accepted.wait()
+        await client.close()
+        with pytest.raises(EngineUnavailableError):
+            await asking
+        with pytest.raises(EngineUnavailableError):
+            await client.complete(body)
+    stopped.set()
+    server.close()
+    await server.wait_closed()

@@ -75,4 +75,27 @@ async def test_list_gpus_gives_what_nvidia_smi_tells(tmp_path: Path, monkeypatch
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
-    assert [gpu.uuid for gpu in await list_gpus()] == ["GPU-b", "GPU-a"]
+    assert [gpu.uuid for gpu in await list_gpus() or ()] == ["GPU-b", "GPU-a"]
+
+
+@pytest.mark.parametrize("program", ["exit 9", "echo '0, GPU-a, [N/A], 8.9'"])
+async def test_list_gpus_that_can_not_be_told_leaves_them_to_the_launch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    """Somebody whose driver is broken must not get the demonstration's captions for JoyCaption's."""
+    nvidia_smi = tmp_path / "nvidia-smi"
+    nvidia_smi.write_text(f"#!/bin/sh\n{program}\n")
+    nvidia_smi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    gpus = await list_gpus()
+    assert gpus is None
+    (engine,) = fleet_for(RunSettings(), "You are.", gpus).engines
+    assert engine.identity.gpus is None
+
+
+def test_fleet_for_arguments_that_split_the_model_leaves_the_gpus_to_vllm() -> None:
+    """It says itself how many it takes."""
+    settings = RunSettings(engine_args="--pipeline-parallel-size 2")
+    (engine,) = fleet_for(settings, "You are.", FOUR).engines
+    assert engine.identity.gpus is None

@@ -1,6 +1,7 @@
 """How engines are announced, and which one a run uses."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,9 @@ async def test_find_engines_gives_all_of_one_service(folder: Path) -> None:
     with announced(folder, SERVICE), announced(folder, second, "engine-2"):
         told = (folder / f"service-{os.getpid()}-engine-2.json").read_text()
         other = folder / "service-999-engine-1.json"
-        other.write_text(told.replace(f'"pid": {os.getpid()}', '"pid": 1').replace("second", "other"))
+        began = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
+        told = re.sub(r'"began": "\d+"', f'"began": "{began}"', told.replace("second", "other"))
+        other.write_text(told.replace(f'"pid": {os.getpid()}', '"pid": 1'))
         assert await find_engines(EngineSettings.load({"run_dir": folder})) == (SERVICE.url, second.url)
 
 
@@ -88,6 +91,16 @@ def test_running_engines_without_those_of_services_that_were_killed(folder: Path
     (folder / "service-2.json").write_text("{")
     (folder / "service-3.json").write_text("{}")
     assert list(running_engines(folder)) == []
+
+
+def test_running_engines_without_those_whose_number_another_program_has(folder: Path) -> None:
+    """A process is known by its number and by when it began."""
+    with announced(folder, SERVICE):
+        (told,) = folder.glob("service-*.json")
+        text = told.read_text()
+        assert list(running_engines(folder)) == [SERVICE]
+        told.write_text(re.sub(r'"began": "\d+"', '"began": "1"', text))
+        assert list(running_engines(folder)) == []
 
 
 def test_running_engines_of_a_folder_that_others_can_write_to_are_not_believed(folder: Path) -> None:

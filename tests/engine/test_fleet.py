@@ -41,6 +41,10 @@ class SteeredEngine:
     async def is_lost(self, endpoint: Endpoint) -> bool:
         return endpoint is not self.endpoint
 
+    @property
+    def may_sleep(self) -> bool:
+        return True
+
     async def sleep(self) -> bool:
         self.become(Status("asleep"))
         return True

@@ -10,9 +10,10 @@ from adapter.engine.leases import held, holders
 
 
 def test_holders_are_those_whose_leases_last(tmp_path: Path) -> None:
-    """Each says whose it is."""
+    """Each says whose it is, in what can be printed."""
+    tmp_path.chmod(0o700)
     assert holders(tmp_path / "none") == {}
-    with held(tmp_path, "a dataset run"), held(tmp_path, "another\udcff" + "x" * 1000):
+    with held(tmp_path, "a dataset run"), held(tmp_path, "an\x1bother\udcff" + "x" * 1000):
         found = sorted(holders(tmp_path).values())
         assert found[0] == "a dataset run"
         assert found[1].startswith("another?xxx")
@@ -23,6 +24,7 @@ def test_holders_are_those_whose_leases_last(tmp_path: Path) -> None:
 
 async def test_holders_without_those_that_were_killed(tmp_path: Path) -> None:
     """SIGKILL leaves no time to give a lease back."""
+    tmp_path.chmod(0o700)
     program = (
         "import sys, time; from pathlib import Path; from adapter.engine.leases import held\n"
         "with held(Path(sys.argv[1]), 'killed'):\n print('held', flush=True); time.sleep(600)"
@@ -43,6 +45,7 @@ async def test_holders_without_those_that_were_killed(tmp_path: Path) -> None:
 
 def test_holders_pass_over_what_is_no_lease(tmp_path: Path) -> None:
     """A link isn't followed, and a folder is no file."""
+    tmp_path.chmod(0o700)
     (tmp_path / "lease-folder.lock").mkdir()
     target = tmp_path / "target"
     target.write_text("kept")
@@ -55,3 +58,12 @@ def test_held_without_a_folder_goes_on(tmp_path: Path) -> None:
     """Nobody's work fails for want of a lease."""
     with held(tmp_path / "none", "a run"):
         assert holders(tmp_path / "none") == {}
+
+
+def test_holders_in_a_folder_that_others_can_write_to_are_none(tmp_path: Path) -> None:
+    """Anybody could keep the engines awake from there."""
+    tmp_path.chmod(0o777)
+    with held(tmp_path, "a run"):
+        assert holders(tmp_path) == {}
+        tmp_path.chmod(0o700)
+        assert list(holders(tmp_path).values()) == ["a run"]

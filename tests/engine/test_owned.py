@@ -166,3 +166,45 @@ async def test_run_of_an_engine_announces_it_while_it_lasts(own: Callable[[str],
         async with running(remote):
             assert (await remote.until_ready()).ready
     assert await find_engines(elsewhere) == ()
+
+
+async def test_wake_of_an_engine_that_just_fell_asleep_starts_it_anew(
+    own: Callable[[str], RunSettings],
+) -> None:
+    """A request may come in the moment in which the engine is sent to sleep."""
+    fleet = fleet_for(own("serve"), "You are.")
+    (engine,) = fleet.engines
+    async with asyncio.timeout(STARTED_FOR_S * 2), running(fleet):
+        await fleet.until_ready()
+        sleeping = asyncio.create_task(engine.sleep())
+        await asyncio.sleep(0)  # it has been sent to sleep, and nobody has seen that yet
+        engine.wake()
+        assert await sleeping
+        assert (await fleet.until_ready()).starts == 2
+        assert await (await fleet.endpoint()).client.healthy(10)
+    assert not servers()
+
+
+async def test_wake_of_an_engine_that_can_not_start_puts_it_back_to_sleep(
+    own: Callable[[str], RunSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever needs it next may try again, but not at once: a training run may have the GPU for hours."""
+    fleet = fleet_for(own("serve"), "You are.")
+    (engine,) = fleet.engines
+    async with asyncio.timeout(STARTED_FOR_S * 2), running(fleet):
+        await fleet.until_ready()
+        assert await fleet.sleep()
+        assert not servers()
+        own(stand_in_vllm.OUT_OF_MEMORY)
+        with pytest.raises(EngineNotReadyError, match="Asleep: it couldn't be started: Out of GPU memory"):
+            await fleet.endpoint(STARTED_FOR_S)
+        starts = fleet.status.starts
+        with pytest.raises(EngineNotReadyError, match="Out of GPU memory"):
+            await fleet.endpoint(STARTED_FOR_S)
+        assert fleet.status.starts == starts
+        own("serve")
+        monkeypatch.setattr(engine, "_not_before_s", 0.0)
+        await fleet.endpoint(STARTED_FOR_S)
+        assert all(await asyncio.gather(fleet.sleep(), fleet.sleep()))
+    assert fleet.status.state == "failed"
+    assert not await fleet.sleep()

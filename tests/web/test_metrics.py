@@ -45,7 +45,7 @@ async def test_metrics_count_what_was_asked_and_what_came_of_it(service: Service
     assert found["joycaption_engine_restarts{engine=engine-1}"] == 0
     assert found["joycaption_engine_asleep{engine=engine-1}"] == 0
     assert found["joycaption_engine_in_flight{engine=engine-1}"] == 0
-    assert found["joycaption_engine_asked{engine=engine-1}"] == 3
+    assert found["joycaption_engine_asked{engine=engine-1}"] == 5
     assert found["process_resident_memory_bytes{}"] > 0
 
 

@@ -51,7 +51,7 @@ async def health(request: web.Request) -> web.Response:
     expected = fleet.expects_captions(settings.engine_wait_s)
     body: dict[str, Any] = {"status": "healthy", "model_loaded": expected}
     if has_key(request, settings.key):
-        gpus = shared[GPUS]
+        gpus = shared[GPUS] or ()
         body |= {
             "gpu_available": bool(gpus),
             "gpu_count": len(gpus),

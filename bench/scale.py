@@ -32,7 +32,7 @@ from adapter.dataset.planning import Job, Planner
 from adapter.dataset.recipe import Recipe, recipes_for
 from adapter.dataset.selection import Selection, open_datasets
 from adapter.dataset.texts.sidecars import Sidecars
-from adapter.dataset.writer import Finished, Writer
+from adapter.dataset.writer import Finished, Writer, Written
 from bench.instant_engine import MODEL, TEXT
 from bench.stage import PROJECT_DIR, arguments, instant_engine, processes_of, prompt_book, record
 
@@ -139,7 +139,7 @@ def finish(root: Path) -> None:
         jobs = (job for job in planner.plan(dataset, dataset.input.items()) if isinstance(job, Job))
         while batch := list(itertools.islice(jobs, WRITE_CHUNK)):
             finished = [Finished(job, task, answer) for job in batch for task in job.tasks]
-            assert all(outcome is answer for outcome in writer.write(finished))
+            assert all(isinstance(outcome, Written) for outcome in writer.write(finished))
             for one in finished:
                 claims.release(one.place)
 

@@ -71,13 +71,15 @@ def caption(
             images.recursive,
             Share.parse(images.shard) if images.shard else None,
             running.ledger,
+            images.follow_links,
         ),
         recipes=_recipes(asked, sampled, written, settings, book),
-        texts=_texts(written),
+        texts=_texts(written, follow_links=images.follow_links),
         conditions=Conditions(
             running.engine_patience, images.limit, engine_first=written.existing is not Existing.SKIP
         ),
         concurrency=running.concurrency,
+        history_bytes=running.history_bytes,
         retry_failed=images.retry_failed,
         output=written.output,
         report=running.report,
@@ -113,9 +115,15 @@ def show_plan(order: Order) -> ExitCode:
     return ExitCode.DONE
 
 
-def _texts(written: TextOptions) -> Texts:
+def _texts(written: TextOptions, *, follow_links: bool) -> Texts:
     if written.sidecar:
-        return Sidecars(written.existing, written.extension, written.full_name, written.overwrite_edited)
+        return Sidecars(
+            written.existing,
+            written.extension,
+            written.full_name,
+            written.overwrite_edited,
+            follow_links=follow_links,
+        )
     if written.output is None:
         raise InvalidRequestError("--no-sidecar leaves no place for the texts: add --output FILE")
     if written.existing in (Existing.APPEND, Existing.PREPEND):

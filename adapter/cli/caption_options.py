@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from adapter.dataset.decide import Existing
+from adapter.dataset.history import DEFAULT_MAX_BYTES
 
 
 class OptionGroup(BaseModel):
@@ -36,6 +37,9 @@ class ImageOptions(BaseModel):
         "", description="A list of image files, one path per line; - reads it from standard input."
     )
     recursive: bool = Field(True, description="Take the folders below a folder too.")
+    follow_links: Annotated[bool, Parameter(negative=())] = Field(
+        False, description="Follow links to folders, and read texts that are links: they may lead anywhere."
+    )
     shard: str = Field("", description="Take only the i-th of K shares of the images, as i/K.")
     limit: int | None = Field(None, ge=1, description="Caption at most this many images.")
     retry_failed: Annotated[bool, Parameter(negative=())] = Field(
@@ -109,6 +113,11 @@ class RunOptions(BaseModel):
 
     ledger: Path | None = Field(
         None, description="Where to record what was done; by default in .joycaption in the dataset."
+    )
+    history_bytes: int = Field(
+        DEFAULT_MAX_BYTES,
+        ge=0,
+        description="How much of what runs replace is kept for joycaption undo, in bytes; by default 1 GiB.",
     )
     concurrency: int | None = Field(
         None, ge=1, description="Images under way at one time; by default as the engine needs."

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from adapter.cli.results import print_result
 from adapter.dataset.claims import Claims
 from adapter.dataset.counting import counting
 from adapter.dataset.events import Event
+from adapter.dataset.history import DEFAULT_MAX_BYTES
 from adapter.dataset.item import Item
 from adapter.dataset.metadata_file import check_output, export
 from adapter.dataset.outbox import Outbox
@@ -51,6 +51,7 @@ class Order:
     texts: Texts
     conditions: Conditions
     concurrency: int | None = None
+    history_bytes: int = DEFAULT_MAX_BYTES
     retry_failed: bool = False
     output: Path | None = None
     report: Path | None = None
@@ -76,6 +77,8 @@ def carry_out(order: Order, settings: RunSettings, book: PromptBook) -> ExitCode
     Raises InvalidRequestError and LedgerUnavailableError before anything is begun.
     """
     with open_datasets(order.selection) as datasets:
+        for dataset in datasets:
+            dataset.ledger.history.max_bytes = order.history_bytes
         if order.output is not None:
             check_output(order.output, datasets[0].ledger)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -103,11 +106,10 @@ async def _carry_out(
             conditions=order.conditions,
             emit=take,
         )
-        began = time.time()
         with _interrupting(run), _counting(order, datasets, tally):
             async with display.shown():
                 code = await _outcome(run, tally, display)
-    return _finish(order, datasets, display, code, began)
+    return _finish(order, datasets, display, code)
 
 
 async def _outcome(run: Run, tally: Tally, display: Display) -> ExitCode:
@@ -123,18 +125,20 @@ async def _outcome(run: Run, tally: Tally, display: Display) -> ExitCode:
     return ExitCode.SOME_FAILED if tally.failed else ExitCode.DONE
 
 
-def _finish(
-    order: Order, datasets: list[Dataset], display: Display, code: ExitCode, began: float
-) -> ExitCode:
+def _finish(order: Order, datasets: list[Dataset], display: Display, code: ExitCode) -> ExitCode:
     """Writes the outputs of a run, however it ended, and shows what came of it."""
     try:
         if order.output is not None:
             styles = [recipe.style for recipe in order.recipes]
             count = export(order.output, datasets, styles, order.texts)
             display.notice(f"{order.output}: {count} images")
+        ledgers = {id(dataset.ledger): dataset.ledger for dataset in datasets}.values()
+        if dropped := sum(ledger.history.dropped for ledger in ledgers):
+            display.notice(
+                f"{dropped} replaced texts of earlier runs were dropped: more than --history-bytes allows"
+            )
         if order.report is not None:
-            ledgers = {id(dataset.ledger): dataset.ledger for dataset in datasets}.values()
-            failures = (failure for ledger in ledgers for failure in ledger.failures(began))
+            failures = (failure for ledger in ledgers for failure in ledger.failures(recent=True))
             write_report(order.report, failures)
     except CaptionError as error:
         display.notice(f"error: {error}")

@@ -92,6 +92,8 @@ def summary(tally: Tally, report: Path | None) -> str:
         )
     if tally.cut:
         lines.append(f"{tally.cut} were cut at --max-tokens")
+    if tally.replaced:
+        lines.append(f"{tally.replaced} texts were replaced; joycaption undo puts them back")
     if tally.edited:
         lines.append(
             f"{tally.edited} were edited by hand and stay as they are (--overwrite-edited replaces them)"

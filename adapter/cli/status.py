@@ -1,5 +1,6 @@
 """`joycaption status`: what the ledgers of a dataset know."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import orjson
@@ -22,12 +23,20 @@ def status(
     counts, failed = found.counts, found.failures.failed
     failures = found.failures.as_dict()["failures"]
     if as_json:
-        print_result(orjson.dumps({**counts, "failed": failed, "failures": failures}).decode())
+        replaced = [{"run": past.number, "at": past.at, "texts": past.replaced} for past in found.replaced]
+        print_result(
+            orjson.dumps({**counts, "failed": failed, "failures": failures, "replaced": replaced}).decode()
+        )
         return ExitCode.DONE
     print_result(
         f"{counts[WRITTEN]} captioned, {counts[FOUND]} had a text already, {failed} failed\n"
         f"{counts['completion_tokens']} tokens written, {counts['cut']} texts cut at their limit"
     )
+    for past in found.replaced:
+        when = datetime.fromtimestamp(past.at, UTC).isoformat(" ", "minutes")
+        print_result(
+            f"run {past.number}, {when}, replaced {past.replaced} texts: joycaption undo puts them back"
+        )
     for reason, told in failures.items():
         print_result("\n".join([f"failed, {reason}: {told['count']}", *(f"  {e}" for e in told["examples"])]))
     return ExitCode.DONE

@@ -16,10 +16,11 @@ class CaptioningBegan:
 
 @dataclass(frozen=True)
 class TextWritten:
-    """A text is in its place."""
+    """A text is in its place. `has_replaced` tells whether another one was there."""
 
     image: str
     answer: Answer
+    has_replaced: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Opening the file is left to `ledger_file`.
 
 import contextlib
 import heapq
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,9 +13,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
-from adapter.dataset.ledger_file import connect, hold, set_up, siblings
-from adapter.dataset.records import FOUND, WRITTEN, Entry, Failure
-from adapter.dataset.stored_name import from_stored, stored_order, to_stored
+from adapter.dataset.history import History, Replaced
+from adapter.dataset.ledger_file import check, connect, hold, set_up, siblings
+from adapter.dataset.records import Entry, Failure
+from adapter.dataset.stored_name import Stored, from_stored, is_stored, stored_order, to_stored
 from adapter.errors import LedgerError, LedgerUnavailableError
 
 LOOKUP_CHUNK = 500  # SQLite takes at most 999 parameters in its older versions
@@ -39,6 +41,8 @@ class Ledger:
         self._held = held
         self._lock = threading.Lock()
         self._settings: dict[str, int] = {}
+        self.history = History(self.transaction, self.rows)
+        self.marker = ""
 
     @classmethod
     def open(cls, path: Path) -> "Ledger":
@@ -48,11 +52,23 @@ class Ledger:
         """
         with contextlib.ExitStack() as unused, _as_unavailable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            check(path)
             held = unused.enter_context(hold(path))
             connection = unused.enter_context(contextlib.closing(connect(path, read_only=False)))
             ledger = cls(path, connection, cls._opened(siblings(path), unused), held)
+            ledger._begin()
             unused.pop_all()
             return ledger
+
+    def _begin(self) -> None:
+        """Makes ready for writing: the ledger's marker, and the list of failures of this run."""
+        found = self._connection.execute("SELECT marker FROM markers LIMIT 1").fetchone()
+        if found is None:
+            found = (secrets.token_hex(16),)
+            with self._connection:
+                self._connection.execute("INSERT INTO markers VALUES (?)", found)
+        self.marker = str(found[0])
+        self._connection.execute("CREATE TEMP TABLE recent (image NOT NULL, output NOT NULL)")
 
     @classmethod
     def open_read_only(cls, path: Path) -> "Ledger":
@@ -73,6 +89,7 @@ class Ledger:
                 contextlib.closing(sqlite3.connect(":memory:", check_same_thread=False))
             )
             ledger = cls(path, set_up(memory), others)
+            ledger._begin()
             if known:
                 ledger.record((), others[-1].failures())
             unused.pop_all()
@@ -102,33 +119,34 @@ class Ledger:
                     found[entry.output] = entry
         return found
 
-    def record(self, entries: Iterable[Entry], failures: Iterable[Failure] = ()) -> None:
+    def record(
+        self,
+        entries: Iterable[Entry],
+        failures: Iterable[Failure] = (),
+        replaced: Iterable[Replaced] = (),
+    ) -> None:
         """Writes all of them in one transaction, safe on the disk when it returns. Raises LedgerError.
 
-        An entry ends its image's failure.
+        An entry ends its image's failure. What is `replaced` goes into the history.
         """
-        entries = list(entries)
-        with self._transaction() as connection:
+        entries, failures = list(entries), list(failures)
+        with self.transaction() as connection:
+            self.history.add(connection, entries, replaced)
             connection.executemany(
                 "INSERT OR REPLACE INTO captions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 [self._row(connection, entry) for entry in entries],
             )
             connection.executemany(
                 "DELETE FROM failures WHERE image = ? AND output = ?",
-                [(to_stored(entry.image), to_stored(entry.output)) for entry in entries],
+                [_names(entry) for entry in entries],
             )
             connection.executemany(
                 "INSERT OR REPLACE INTO failures VALUES (?,?,?,?,?)",
-                [
-                    (
-                        to_stored(failure.image),
-                        to_stored(failure.output),
-                        failure.code,
-                        failure.message,
-                        failure.at,
-                    )
-                    for failure in failures
-                ],
+                [(*_names(failure), failure.code, failure.message, failure.at) for failure in failures],
+            )
+            connection.executemany(
+                "INSERT INTO recent VALUES (?, ?)",
+                [_names(failure) for failure in failures],
             )
 
     def entries(self) -> Iterator[Entry]:
@@ -145,45 +163,33 @@ class Ledger:
             *_, last = same
             yield last
 
-    def exported(self, path: str) -> str | None:
-        """Gives the identity that the file at `path` had when it was written, None where it wasn't."""
-        found = list(self._rows("SELECT identity FROM exports WHERE path = ?", (path,)))
-        return found[0][0] if found else None
+    def failures(self, *, recent: bool = False) -> Iterator[Failure]:
+        """Gives the failures that still stand, or the `recent` ones among them: recorded since it was opened.
 
-    def record_export(self, path: str, identity: str) -> None:
-        """Notes the identity of the file at `path`, just written. Raises LedgerError."""
-        with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO exports VALUES (?,?)", (path, identity))
-
-    def failures(self, since: float = 0.0) -> Iterator[Failure]:
-        """Gives the failures that still stand, recorded at `since` (Unix time) or later, in the order of
-        their images.
+        They come in the order of their images.
         """
-        query = "SELECT image, output, code, message, at FROM failures WHERE at >= ? ORDER BY image"
-        for image, output, code, message, at in self._rows(query, (since,)):
-            yield Failure(from_stored(image), from_stored(output), code, message, at)
-
-    def count(self) -> dict[str, int]:
-        """Counts the texts that were written and found, their tokens, and the cut ones among them."""
-        query = """SELECT state, count(*), total(prompt_tokens), total(completion_tokens),
-                          total(finish_reason = 'length') FROM captions GROUP BY state"""
-        counts = {WRITTEN: 0, FOUND: 0, "prompt_tokens": 0, "completion_tokens": 0, "cut": 0}
-        for state, number, prompt_tokens, completion_tokens, cut in self._rows(query, ()):
-            counts[state] = number
-            counts["prompt_tokens"] += int(prompt_tokens)
-            counts["completion_tokens"] += int(completion_tokens)
-            counts["cut"] += int(cut)
-        return counts
+        condition = "WHERE (image, output) IN (SELECT image, output FROM recent)" if recent else ""
+        query = f"SELECT image, output, code, message, at FROM failures {condition} ORDER BY image"  # noqa: S608
+        for image, output, code, message, at in self.rows(query, ()):
+            if is_stored(image) and is_stored(output) and isinstance(at, float | int):
+                yield Failure(from_stored(image), from_stored(output), str(code), str(message), at)
 
     def _entries(self, condition: str, parameters: Sequence[Any]) -> Iterator[Entry]:
         query = f"""SELECT output, image, style, state, size, mtime_ns, details, hash, previous_hash, text,
                            prompt_tokens, completion_tokens, seconds, finish_reason, at
                     FROM captions LEFT JOIN settings ON settings.id = captions.settings {condition}"""  # noqa: S608
-        for output, image, *rest in self._rows(query, parameters):
-            yield Entry(from_stored(output), from_stored(image), *rest)
+        for output, image, *rest in self.rows(query, parameters):
+            entry = (
+                Entry(from_stored(output), from_stored(image), *rest) if is_stored(output, image) else None
+            )
+            if entry is not None and entry.is_sound:
+                yield entry
 
-    def _rows(self, query: str, parameters: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-        """Fetches a thousand rows at a time, so that neither memory nor the lock is held for long."""
+    def rows(self, query: str, parameters: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        """Gives the rows of a query. Raises LedgerError.
+
+        It fetches a thousand at a time, so that neither memory nor the lock is held for long.
+        """
         try:
             with self._lock:
                 cursor = self._connection.execute(query, parameters)
@@ -197,7 +203,8 @@ class Ledger:
             raise LedgerError(f"The ledger {self.path} can't be read: {error}") from error
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Makes all that is written in the context count, or none of it. Raises LedgerError."""
         with self._lock:
             try:
                 with self._connection:
@@ -207,23 +214,10 @@ class Ledger:
                 raise LedgerError(f"The ledger {self.path} can't be written: {error}") from error
 
     def _row(self, connection: sqlite3.Connection, entry: Entry) -> tuple[Any, ...]:
-        return (
-            to_stored(entry.output),
-            to_stored(entry.image),
-            entry.style,
-            entry.state,
-            entry.size,
-            entry.mtime_ns,
-            None if entry.details is None else self._settings_id(connection, entry.details),
-            entry.hash,
-            entry.previous_hash,
-            entry.text,
-            entry.prompt_tokens,
-            entry.completion_tokens,
-            entry.seconds,
-            entry.finish_reason,
-            entry.at,
-        )
+        """Gives the entry as its row: its fields, with the number of its details."""
+        settings = None if entry.details is None else self._settings_id(connection, entry.details)
+        row = vars(entry) | {"details": settings}
+        return tuple((row | dict(zip(("image", "output"), _names(entry), strict=True))).values())
 
     def _settings_id(self, connection: sqlite3.Connection, details: str) -> int:
         if details not in self._settings:
@@ -239,7 +233,11 @@ def _as_unavailable(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise LedgerUnavailableError(
             f"The ledger {path} can't be opened: {reason}. --ledger PATH puts it elsewhere"
         ) from error
+
+
+def _names(known: Entry | Failure) -> tuple[Stored, Stored]:
+    return to_stored(known.image), to_stored(known.output)

@@ -9,12 +9,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
+from adapter.dataset import exports
 from adapter.dataset.ledger import Ledger
-from adapter.dataset.records import Entry, displayed
+from adapter.dataset.new_file import create_anew
+from adapter.dataset.records import Entry, encodable
 from adapter.dataset.selection import Dataset
 from adapter.dataset.texts.text_store import Texts
 from adapter.errors import InvalidRequestError, WriteError
@@ -32,7 +34,7 @@ def check_output(path: Path, ledger: Ledger) -> None:
         _parquet()
     if not path.parent.is_dir():
         raise InvalidRequestError(f"--output {path}: there is no folder {path.parent}")
-    if path.exists() and ledger.exported(str(path.absolute())) != _identity(path):
+    if path.exists() and not exports.is_ours(path, ledger):
         raise InvalidRequestError(
             f"--output {path} is there already, and was not written by this command or was changed since: "
             "move it away"
@@ -45,21 +47,24 @@ def export(path: Path, datasets: Sequence[Dataset], styles: Sequence[str], texts
     Raises WriteError, LedgerError.
     """
     temporary = path.with_name(f".joycaption-{path.name}.tmp")
-    by_ledger = {id(dataset.ledger): dataset for dataset in datasets}  # several may share one
+    by_ledger: dict[int, list[Dataset]] = {}
+    for dataset in datasets:
+        by_ledger.setdefault(id(dataset.ledger), []).append(dataset)
     count = 0
 
     def rows() -> Iterator[Row]:
         nonlocal count
-        for dataset in by_ledger.values():
-            for row in _rows(path, dataset, styles, texts):
+        for sharing in by_ledger.values():
+            for row in _rows(path, sharing, styles, texts):
                 count += 1
                 yield row
 
-    write: Callable[[Path, Iterator[Row], Sequence[str]], None]
+    write: Callable[[IO[bytes], Iterator[Row], Sequence[str]], None]
     write = _write_jsonl if path.suffix == ".jsonl" else _write_parquet
     try:
-        write(temporary, rows(), styles)
-        with temporary.open("rb") as file:
+        with create_anew(str(temporary)) as file:
+            write(file, rows(), styles)
+            file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
@@ -67,26 +72,40 @@ def export(path: Path, datasets: Sequence[Dataset], styles: Sequence[str], texts
     finally:
         with contextlib.suppress(OSError):  # it has taken its place
             temporary.unlink()
-    datasets[0].ledger.record_export(str(path.absolute()), _identity(path))
+    exports.note(path, datasets[0].ledger)
     return count
 
 
-def _rows(path: Path, dataset: Dataset, styles: Sequence[str], texts: Texts) -> Iterator[Row]:
+def _rows(path: Path, sharing: Sequence[Dataset], styles: Sequence[str], texts: Texts) -> Iterator[Row]:
+    """Yields the rows of the datasets that share a ledger."""
     folder = str(path.absolute().parent)
-    for image, entries in groupby(dataset.ledger.entries(), lambda entry: entry.image):
-        found = {entry.style: _text(dataset, entry, texts) for entry in entries if entry.style in styles}
+    for image, entries in groupby(sharing[0].ledger.entries(), lambda entry: entry.image):
+        dataset = next((dataset for dataset in sharing if dataset.has(image)), None)
+        if dataset is None:
+            continue
+        found = {
+            entry.style: _text(dataset, entry, texts)
+            for entry in entries
+            if entry.style in styles and _is_own(dataset, entry, texts)
+        }
         given = {style: text for style, text in found.items() if text is not None}
-        if not given or not dataset.input.has(image):
+        if not given:
             continue
         place = dataset.place(image)
         row = {
-            "file_name": displayed(
+            "file_name": encodable(
                 os.path.relpath(place, folder) if place.startswith(folder + os.sep) else place
             )
         }
         if styles[0] in given:
             row["text"] = given[styles[0]]
         yield row | {f"text_{style}": text for style, text in given.items() if style}
+
+
+def _is_own(dataset: Dataset, entry: Entry, texts: Texts) -> bool:
+    """Tells whether the text is the one that its image has: a ledger may have come with the dataset."""
+    key = dataset.key(entry.image)
+    return key is not None and dataset.name(texts.name(key, entry.style)) == entry.output
 
 
 def _text(dataset: Dataset, entry: Entry, texts: Texts) -> str | None:
@@ -96,17 +115,16 @@ def _text(dataset: Dataset, entry: Entry, texts: Texts) -> str | None:
         return None
 
 
-def _write_jsonl(path: Path, rows: Iterator[Row], styles: Sequence[str]) -> None:
-    with path.open("wb") as file:
-        for row in rows:
-            file.write(orjson.dumps(row) + b"\n")
+def _write_jsonl(file: IO[bytes], rows: Iterator[Row], styles: Sequence[str]) -> None:
+    for row in rows:
+        file.write(orjson.dumps(row) + b"\n")
 
 
-def _write_parquet(path: Path, rows: Iterator[Row], styles: Sequence[str]) -> None:
+def _write_parquet(file: IO[bytes], rows: Iterator[Row], styles: Sequence[str]) -> None:
     pyarrow, parquet = _parquet()
     names = ["file_name", "text", *(f"text_{style}" for style in styles if style)]
     schema = pyarrow.schema([(name, pyarrow.string()) for name in names])
-    with parquet.ParquetWriter(str(path), schema) as writer:
+    with parquet.ParquetWriter(file, schema) as writer:
         chunk: list[Row] = []
         for row in rows:
             chunk.append(row)
@@ -125,8 +143,3 @@ def _parquet() -> tuple[Any, Any]:
             "--output *.parquet needs pyarrow: install it with `.venv/bin/pip install pyarrow`"
         ) from error
     return pyarrow, pyarrow.parquet
-
-
-def _identity(path: Path) -> str:
-    status = path.stat()
-    return f"{status.st_size}:{status.st_mtime_ns}"

@@ -7,12 +7,11 @@ import errno
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from adapter.caption.answer import Answer
 from adapter.dataset.claims import Claims
 from adapter.dataset.decide import KeepEdited
 from adapter.dataset.events import Emit, TextEdited, TextFailed, TextWritten
 from adapter.dataset.records import to_failure
-from adapter.dataset.writer import Finished, Outcome, Writer
+from adapter.dataset.writer import Finished, Outcome, Writer, Written
 from adapter.errors import LedgerError, NothingWritableError, WriteError
 
 WRITE_CHUNK = 64  # texts that are written together,
@@ -78,8 +77,8 @@ class Outbox:
 
     def _tell(self, finished: Finished, outcome: Outcome) -> None:
         image = finished.job.name
-        if isinstance(outcome, Answer):
-            self._emit(TextWritten(image, outcome))
+        if isinstance(outcome, Written):
+            self._emit(TextWritten(image, outcome.answer, has_replaced=outcome.has_replaced))
             self._failures, self._has_written = [], True
         elif isinstance(outcome, KeepEdited):
             self._emit(TextEdited(image))

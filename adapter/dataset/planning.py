@@ -20,11 +20,15 @@ FOUND_CHUNK = 5000  # texts that were there already, recorded together
 
 @dataclass(frozen=True)
 class Task:
-    """One text to be made. `output` names it in the ledger; `seen_hash` is of the text that was there."""
+    """One text to be made. `output` names it in the ledger; `seen_hash` is of the text that was there.
+
+    `is_somebodys` tells whether that text, or a part of it, isn't a run's.
+    """
 
     recipe: Recipe
     output: str
     seen_hash: bytes | None
+    is_somebodys: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Planner:
             for item in items
             for recipe in self._recipes
         }
-        known = dataset.ledger.lookup(list(outputs.values()))
+        known = dataset.lookup(list(outputs.values()), nearby=self._texts.existing is not Existing.SKIP)
         for item in items:
             image = dataset.name(item.key)
             tasks = []
@@ -101,8 +105,9 @@ class Planner:
                     continue
                 match decision:
                     case Make(seen_hash):
-                        tasks.append(Task(recipe, output, seen_hash))
-                        self._claims.claim(dataset.place(output), dataset.place(item.key))
+                        ours = entry is not None and entry.hash == seen_hash
+                        tasks.append(Task(recipe, output, seen_hash, seen_hash is not None and not ours))
+                        self._claims.claim(dataset.place(output), dataset.place(image))
                     case Taken(owner):
                         message = (
                             f"{os.path.basename(output)} is the text of {owner} already: use --full-name"
@@ -130,7 +135,7 @@ class Planner:
 
         Raises WriteError.
         """
-        place, image = dataset.place(output), dataset.place(item.key)
+        place, image = dataset.place(output), dataset.place(dataset.name(item.key))
         facts = Facts(self._texts.existing, self._texts.overwrite_edited)
         claimed_by = self._claims.image_of(place)
         if claimed_by == image:
@@ -151,8 +156,8 @@ class Planner:
         """Tells whether the entry's text is of this image and was made in this way."""
         if entry.state != WRITTEN or entry.details is None:
             return False
-        model = self._model or json.loads(entry.details)["model"]
-        if entry.details != recipe.details(item.key, model):
+        model = self._model or _model_of(entry.details)
+        if model is None or entry.details != recipe.details(item.key, model):
             return False
         fingerprint = item.fingerprint()
         if fingerprint is None:
@@ -160,8 +165,17 @@ class Planner:
         return (fingerprint.size, fingerprint.mtime_ns) == (entry.size, entry.mtime_ns)
 
 
+def _model_of(details: str) -> str | None:
+    """Gives the model that the details name, None where they aren't ours."""
+    try:
+        model = json.loads(details)["model"]
+    except (ValueError, TypeError, LookupError):
+        return None
+    return model if isinstance(model, str) else None
+
+
 def _owner(dataset: Dataset, item: Item, entry: Entry | None) -> str | None:
     """Gives the other image that has this text file by the ledger, None where there is none or it is gone."""
     if entry is None or entry.image == dataset.name(item.key) or entry.text is not None:
         return None
-    return os.path.basename(entry.image) if dataset.input.has(entry.image) else None
+    return os.path.basename(entry.image) if dataset.has(entry.image) else None

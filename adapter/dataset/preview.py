@@ -46,7 +46,7 @@ def preview(planned: Iterable[Planned]) -> Preview:
         found.to_caption += len(one.tasks)
         if images < MAX_EXAMPLES:
             images += 1
-            image = one.dataset.place(one.item.key)
+            image = one.dataset.place(one.name)
             found.examples += [
                 Example(image, one.dataset.place(task.output), task.recipe.prompt(one.item.key))
                 for task in one.tasks

@@ -1,10 +1,13 @@
 """What a ledger keeps: an entry for each text, and a failure for each that couldn't be made."""
 
+import re
 import time
 from dataclasses import dataclass
 
 from adapter.errors import CaptionError
 
+# Control characters except tabs and line ends, and those that reorder what stands around them.
+COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 WRITTEN, FOUND = "written", "found"  # by a run, or there before
 
 
@@ -28,6 +31,16 @@ class Entry:
     finish_reason: str | None = None
     at: float | None = None
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether the fields that decide something are of their types: the ledger may be anybody's."""
+        return (
+            isinstance(self.style, str)
+            and self.state in (WRITTEN, FOUND)
+            and all(isinstance(value, str | None) for value in (self.details, self.text))
+            and all(isinstance(value, bytes | None) for value in (self.hash, self.previous_hash))
+        )
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -42,9 +55,19 @@ class Failure:
 
 def to_failure(image: str, output: str, error: CaptionError) -> Failure:
     """Gives `error` as the ledger keeps it, its text fit for any file."""
-    return Failure(image, output, error.code, displayed(error.message), time.time())
+    return Failure(image, output, error.code, on_one_line(error.message), time.time())
+
+
+def encodable(text: str) -> str:
+    """Gives `text` with what no UTF-8 can hold escaped: bytes of names that aren't UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def displayed(text: str) -> str:
-    """Gives `text` with what no terminal can show escaped: bytes of names that aren't UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Gives `text` with what a terminal would obey, or can't show, escaped as in JSON; lines stay lines."""
+    return COMMANDS.sub(lambda found: f"\\u{ord(found.group()):04x}", encodable(text))
+
+
+def on_one_line(text: str) -> str:
+    """Gives a name as `displayed` does, its line ends escaped as well."""
+    return displayed(text).replace("\n", "\\n")

@@ -3,17 +3,20 @@
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
 from adapter.dataset.inputs.file_list import FileList, NamedFiles
 from adapter.dataset.inputs.folder import Folder
+from adapter.dataset.inputs.image_file import key_below
 from adapter.dataset.inputs.input import Input
 from adapter.dataset.inputs.share import Share, SharedInput
 from adapter.dataset.item import Item
 from adapter.dataset.ledger import Ledger
 from adapter.dataset.ledger_file import ledger_path
+from adapter.dataset.nearby import NearbyLedgers, covering_folder
+from adapter.dataset.records import Entry
 from adapter.errors import InvalidRequestError
 
 
@@ -21,26 +24,62 @@ from adapter.errors import InvalidRequestError
 class Dataset:
     """The items of an input, with the ledger that keeps what is known of them.
 
-    The ledger knows items and texts by their keys, or by absolute paths where it may be that of several
-    datasets (`is_shared`).
+    The ledger names items and texts by their paths below `base`: the input's own root, or the folder above it
+    whose ledger it is. Where `base` is None the ledger may be that of several datasets, and names are
+    absolute.
     """
 
     input: Input
     ledger: Ledger = field(repr=False)
-    is_shared: bool = False
+    base: str | None = ""  # the root
+    nearby: NearbyLedgers | None = field(default=None, repr=False)
+
+    @property
+    def _is_own(self) -> bool:
+        return self.base in ("", self.input.root)
 
     def name(self, key: str) -> str:
         """Gives the ledger's name for an item or a text."""
-        return os.path.join(self.input.root, key) if self.is_shared else key
+        if self._is_own:
+            return key
+        path = os.path.join(self.input.root, key)
+        return path if self.base is None else key_below(self.base, path) or path
 
     def place(self, name: str) -> str:
-        """Gives the absolute place of an item or a text, by its key or by its name in the ledger."""
-        return os.path.join(self.input.root, name)
+        """Gives the absolute place of an item or a text by its name in the ledger."""
+        return os.path.join(self.input.root if self._is_own else self.base or "", name)
+
+    def key(self, name: str) -> str | None:
+        """Gives the key of an item by its name in the ledger, None where it isn't one of this dataset.
+
+        The ledger may have come with the dataset, and name anything.
+        """
+        key = name if self._is_own else self.input.key(self.place(name))
+        return key if key is not None and self.input.holds(key) else None
+
+    def has(self, name: str) -> bool:
+        """Tells whether the ledger's name is that of an image which is there."""
+        return os.path.exists(self.place(name)) if self.key(name) is not None else False
+
+    def lookup(self, outputs: Sequence[str], *, nearby: bool) -> dict[str, Entry]:
+        """Gives what is known of texts, and with `nearby` also by ledgers that are nearer to them.
+
+        Raises LedgerError.
+        """
+        known = self.ledger.lookup(outputs)
+        if nearby and self.nearby is not None:
+            unknown = {self.place(output): output for output in outputs if output not in known}
+            for place, entry in self.nearby.lookup(list(unknown)).items():
+                # What matters is the text's hash: whose image it is, the other ledger says in its own words.
+                known[unknown[place]] = replace(entry, output=unknown[place], image="", details=None)
+        return known
 
     def failed_items(self) -> Iterator[Item]:
-        """Gives the items that the ledger has failures of. Raises LedgerError."""
+        """Gives the items that the ledger has failures of. Raises LedgerError, InvalidRequestError."""
+        for _ in self.input.items() if self.input.is_list else ():
+            pass  # from now on it knows what it holds
         for image, _ in groupby(self.ledger.failures(), lambda failure: failure.image):
-            key = self.input.key(image) if self.is_shared else image
+            key = self.key(image)
             if key is not None:
                 yield self.input.item(key)
 
@@ -49,7 +88,8 @@ class Dataset:
 class Selection:
     """Folders and files (`paths`) and a list of files (`from_file`), or the `share` of them that is meant.
 
-    `ledger` is the ledger to use for all, by default each dataset has its own.
+    `ledger` is the ledger to use for all, by default each dataset has its own. Links to folders are followed
+    only with `follow_links`.
     """
 
     paths: Sequence[str] = ()
@@ -57,6 +97,7 @@ class Selection:
     recursive: bool = True
     share: Share | None = None
     ledger: Path | None = None
+    follow_links: bool = False
 
     def inputs(self) -> list[Input]:
         """Gives the inputs. Raises InvalidRequestError for paths that aren't there."""
@@ -65,7 +106,7 @@ class Selection:
         for path in self.paths:
             absolute = os.path.abspath(path)
             if os.path.isdir(absolute):
-                found.append(Folder(absolute, recursive=self.recursive))
+                found.append(Folder(absolute, recursive=self.recursive, follow_links=self.follow_links))
             elif os.path.lexists(absolute):
                 files.append(absolute)
             else:
@@ -91,9 +132,14 @@ def open_datasets(selection: Selection, *, dry: bool = False) -> Iterator[list[D
         ledgers: dict[Path, Ledger] = {}
         datasets = []
         for one in selection.inputs():
-            path = selection.ledger or ledger_path(one.root, (share.index, share.count) if share else None)
+            base = None if selection.ledger else covering_folder(one.root)
+            path = selection.ledger or ledger_path(
+                base or one.root, (share.index, share.count) if share else None
+            )
             if path not in ledgers:
                 ledgers[path] = Ledger.scratch(path) if dry else Ledger.open(path)
                 stack.callback(ledgers[path].close)
-            datasets.append(Dataset(one, ledgers[path], is_shared=selection.ledger is not None))
+            nearby = NearbyLedgers(path, base)
+            stack.callback(nearby.close)
+            datasets.append(Dataset(one, ledgers[path], base, nearby))
         yield datasets

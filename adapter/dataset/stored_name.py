@@ -19,6 +19,11 @@ def from_stored(stored: Stored) -> str:
     return os.fsdecode(stored) if isinstance(stored, bytes) else stored
 
 
+def is_stored(*values: object) -> bool:
+    """Tells whether values from a ledger, which may hold anything, are names."""
+    return all(isinstance(value, str | bytes) and value for value in values)
+
+
 def stored_order(name: str) -> tuple[bool, Stored]:
     """Gives what sorts names as SQLite sorts them: text by its characters, and bytes after all text."""
     stored = to_stored(name)

@@ -15,7 +15,7 @@ from adapter.dataset.events import (
     TextSkipped,
     TextWritten,
 )
-from adapter.dataset.records import Failure, displayed
+from adapter.dataset.records import Failure, on_one_line
 
 MAX_EXAMPLES = 3
 
@@ -32,6 +32,7 @@ class Tally:
     edited: int = 0
     failed: int = 0
     cut: int = 0
+    replaced: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
@@ -67,8 +68,9 @@ class Tally:
         match event:
             case CaptioningBegan():
                 self.started = time.monotonic()
-            case TextWritten(_, answer):
+            case TextWritten(_, answer, has_replaced):
                 self._succeed(answer)
+                self.replaced += has_replaced
             case TextSkipped():
                 self.skipped += 1
             case TextEdited():
@@ -86,7 +88,7 @@ class Tally:
         self.reasons[failure.code] += 1
         examples = self.examples.setdefault(failure.code, [])
         if len(examples) < MAX_EXAMPLES:
-            examples.append(f"{displayed(failure.image)}: {failure.message}")
+            examples.append(f"{on_one_line(failure.image)}: {failure.message}")
 
     def _succeed(self, answer: Answer) -> None:
         if self.first_s is None:
@@ -104,6 +106,7 @@ class Tally:
             "edited": self.edited,
             "failed": self.failed,
             "cut": self.cut,
+            "replaced": self.replaced,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "seconds": round(self.seconds, 3),

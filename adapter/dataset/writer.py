@@ -11,13 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from adapter.caption.answer import Answer
-from adapter.dataset.decide import KeepEdited
+from adapter.dataset.decide import Existing, KeepEdited
+from adapter.dataset.history import Replaced
 from adapter.dataset.ledger import Ledger
 from adapter.dataset.planning import Job, Task
 from adapter.dataset.records import WRITTEN, Entry, Failure, to_failure
 from adapter.dataset.texts.text_store import Staged, Texts
 from adapter.errors import CaptionError, EmptyCaptionError, LedgerError, WriteError
 
+ADDING = (Existing.APPEND, Existing.PREPEND)
 SYNC_THREADS = 8  # a disk takes several files at a time faster than one after the other
 
 
@@ -35,9 +37,16 @@ class Finished:
         return self.job.dataset.place(self.task.output)
 
 
-# What came of it: the answer whose text is in its place, a text that was changed meanwhile and stays, or an
-# error.
-Outcome = Answer | KeepEdited | CaptionError
+@dataclass(frozen=True)
+class Written:
+    """A text that is in its place. `has_replaced` tells whether another one was there."""
+
+    answer: Answer
+    has_replaced: bool = False
+
+
+# What came of it: the text in its place, one that was changed meanwhile and stays, or an error.
+Outcome = Written | KeepEdited | CaptionError
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,8 @@ class Writer:
         if not text:
             return EmptyCaptionError()
         try:
-            staged = self._texts.stage(finished.place, text, task.recipe.trigger, task.seen_hash)
+            marker = job.dataset.ledger.marker
+            staged = self._texts.stage(finished.place, text, task.recipe.trigger, task.seen_hash, marker)
         except WriteError as error:
             return error
         if staged is None:
@@ -104,7 +114,8 @@ class Writer:
             size=None if fingerprint is None else fingerprint.size,
             mtime_ns=None if fingerprint is None else fingerprint.mtime_ns,
             details=task.recipe.details(job.item.key, answer.weights),
-            hash=staged.hash,
+            # Beside somebody's own words ours make a text that is theirs, which no later run replaces.
+            hash=None if task.is_somebodys and self._texts.existing in ADDING else staged.hash,
             previous_hash=staged.previous_hash,
             text=staged.text,
             prompt_tokens=answer.prompt_tokens,
@@ -115,25 +126,28 @@ class Writer:
         )
         return _Begun(answer, staged, entry)
 
-    def _put(self, begun: _Begun) -> Answer | WriteError:
+    def _put(self, begun: _Begun) -> Written | WriteError:
         try:
             self._texts.put(begun.staged)
         except WriteError as error:
             return error
-        return begun.answer
+        return Written(begun.answer, begun.staged.previous is not None)
 
     def _record(self, batch: Sequence[Finished], outcomes: Sequence[_Begun | Outcome | None]) -> None:
         """Writes entries of what is begun and failures of what failed, ledger by ledger.
 
         Raises LedgerError.
         """
-        by_ledger: dict[int, tuple[Ledger, list[Entry], list[Failure]]] = {}
+        by_ledger: dict[int, tuple[Ledger, list[Entry], list[Failure], list[Replaced]]] = {}
         for finished, outcome in zip(batch, outcomes, strict=True):
             ledger = finished.job.dataset.ledger
-            _, entries, failures = by_ledger.setdefault(id(ledger), (ledger, [], []))
+            _, entries, failures, replaced = by_ledger.setdefault(id(ledger), (ledger, [], [], []))
             if isinstance(outcome, _Begun):
                 entries.append(outcome.entry)
+                staged = outcome.staged
+                if staged.previous is not None and staged.previous_hash != staged.hash:
+                    replaced.append(Replaced(outcome.entry.output, staged.previous, staged.hash))
             elif isinstance(outcome, CaptionError):
                 failures.append(to_failure(finished.job.name, finished.task.output, outcome))
-        for ledger, entries, failures in by_ledger.values():
-            ledger.record(entries, failures)
+        for ledger, entries, failures, replaced in by_ledger.values():
+            ledger.record(entries, failures, replaced)

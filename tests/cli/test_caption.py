@@ -2,6 +2,7 @@
 
 import array
 import asyncio
+import contextlib
 import csv
 import fcntl
 import json
@@ -16,6 +17,8 @@ from aiohttp import web
 
 from adapter.caption.prompts import PromptBook, PromptChoice
 from adapter.config import PROJECT_DIR
+from adapter.dataset.ledger import Ledger
+from adapter.dataset.ledger_file import ledger_path
 from adapter.dataset.run import LAST_CHANCE_S, MAX_TRIES
 from adapter.dataset.stable_hash import stable_hash
 from adapter.policy import ExitCode
@@ -547,7 +550,9 @@ async def test_a_text_that_cannot_be_written_fails_that_image(command: Command) 
 def block_text_of(command: Command, name: str) -> None:
     """Puts a folder in the place of the temporary file, so that no text can be written."""
     command.picture(name)
-    (command.folder / f".joycaption-{stable_hash(name + '.txt'):016x}.tmp").mkdir()
+    with contextlib.closing(Ledger.open(ledger_path(str(command.folder)))) as ledger:
+        marked = f"{ledger.marker}{name}.txt"
+    (command.folder / f".joycaption-{stable_hash(marked):016x}.tmp").mkdir()
 
 
 async def test_when_no_text_can_be_written_the_run_stops(command: Command) -> None:

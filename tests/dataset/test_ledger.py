@@ -11,6 +11,7 @@ import pytest
 
 from adapter.dataset.ledger import Ledger
 from adapter.dataset.ledger_file import dataset_ledgers, ledger_path
+from adapter.dataset.overview import count
 from adapter.dataset.records import FOUND, WRITTEN, Entry, Failure, displayed
 from adapter.errors import LedgerError, LedgerUnavailableError
 
@@ -43,7 +44,7 @@ def test_what_is_recorded_is_found_again(tmp_path: Path) -> None:
     ledger.close()
     ledger = Ledger.open_read_only(path)
     assert [entry.output for entry in ledger.entries()] == ["a.txt", "b.txt"]
-    assert ledger.count() == {
+    assert count(ledger) == {
         WRITTEN: 1,
         FOUND: 1,
         "prompt_tokens": 100,
@@ -59,7 +60,7 @@ def test_a_failure_lasts_until_there_is_a_text(tmp_path: Path) -> None:
     ledger.record((), [FAILURE])
     ledger.record((), [FAILURE])
     assert list(ledger.failures()) == [FAILURE]
-    assert list(ledger.failures(since=6.0)) == []
+    assert list(ledger.failures(recent=True)) == [FAILURE]
     ledger.record([ENTRY])
     assert list(ledger.failures()) == []
     ledger.close()
@@ -183,15 +184,6 @@ def test_a_scratch_ledger_knows_all_and_keeps_its_own_to_itself(tmp_path: Path) 
     ledger.close()
     Ledger.scratch(tmp_path / "none/ledger.sqlite").close()
     assert not (tmp_path / "none").exists()
-
-
-def test_exports_are_remembered(tmp_path: Path) -> None:
-    """The ledger keeps what they were when they were written."""
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
-    assert ledger.exported("/m.jsonl") is None
-    ledger.record_export("/m.jsonl", "1:2")
-    assert ledger.exported("/m.jsonl") == "1:2"
-    ledger.close()
 
 
 def test_entries_of_several_shares_are_sorted_and_have_each_text_once(tmp_path: Path) -> None:

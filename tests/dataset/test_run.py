@@ -198,7 +198,9 @@ async def test_complete_stops_at_the_limit(stage: Stage) -> None:
 class BrokenTexts(Sidecars):
     """Text files with a bug."""
 
-    def stage(self, place: str, text: str, trigger: str, seen_hash: bytes | None) -> Staged | None:
+    def stage(
+        self, place: str, text: str, trigger: str, seen_hash: bytes | None, marker: str = ""
+    ) -> Staged | None:
         raise RuntimeError("a bug")
 
 

@@ -36,7 +36,7 @@ def test_a_ledger_elsewhere_serves_several_roots(tmp_path: Path) -> None:
     selection = Selection([str(tmp_path / "a"), str(tmp_path / "b")], ledger=tmp_path / "l.sqlite")
     with open_datasets(selection) as datasets:
         assert datasets[0].ledger is datasets[1].ledger
-        assert all(dataset.is_shared for dataset in datasets)
+        assert all(dataset.base is None for dataset in datasets)
         names = [dataset.name("x.png") for dataset in datasets]
         assert names == [str(tmp_path / "a/x.png"), str(tmp_path / "b/x.png")]
         assert [dataset.place(name) for dataset, name in zip(datasets, names, strict=True)] == names

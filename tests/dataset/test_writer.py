@@ -1,19 +1,20 @@
 """Captions onto the disk."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from adapter.caption.answer import Answer
 from adapter.dataset.decide import Existing, KeepEdited
+from adapter.dataset.history import Replaced
 from adapter.dataset.selection import Dataset
 from adapter.dataset.stable_hash import stable_hash
 from adapter.dataset.texts.in_ledger import TextsInLedger
 from adapter.dataset.texts.sidecars import Sidecars
 from adapter.dataset.texts.text_file import content_hash
 from adapter.dataset.texts.text_store import Texts
-from adapter.dataset.writer import Finished, Outcome, Writer
+from adapter.dataset.writer import Finished, Outcome, Writer, Written
 from adapter.errors import EmptyCaptionError, ImageDamagedError, LedgerError, WriteError
 from tests.datasets import finished
 
@@ -31,7 +32,7 @@ def test_write_records_what_it_writes_and_what_failed(tmp_path: Path, dataset: D
     batch = [finished(dataset, f"{number}.png") for number in range(30)]
     batch.append(finished(dataset, "bad.png", ImageDamagedError("damaged")))
     *written, failed = write(batch)
-    assert all(isinstance(outcome, Answer) for outcome in written)
+    assert all(isinstance(outcome, Written) for outcome in written)
     assert isinstance(failed, ImageDamagedError)
     assert {path.read_text() for path in tmp_path.glob("*.txt")} == {"a cat"}
     (entry,) = dataset.ledger.lookup(["0.txt"]).values()
@@ -50,7 +51,7 @@ def test_write_over_a_text_that_was_changed_meanwhile_keeps_it(tmp_path: Path, d
     assert (tmp_path / "a.txt").read_text() == "edited"
     texts = Sidecars(Existing.OVERWRITE, overwrite_edited=True)
     (outcome,) = write([finished(dataset, "a.png")], texts)
-    assert isinstance(outcome, Answer)
+    assert isinstance(outcome, Written)
     assert (tmp_path / "a.txt").read_text() == "a cat"
 
 
@@ -58,10 +59,34 @@ def test_write_records_what_it_replaces(tmp_path: Path, dataset: Dataset) -> Non
     """A run that is killed before the text is in its place can so be told from a person's edit."""
     (tmp_path / "a.txt").write_bytes(b"old")
     (outcome,) = write([finished(dataset, "a.png", seen=b"old")], Sidecars(Existing.APPEND))
-    assert isinstance(outcome, Answer)
+    assert isinstance(outcome, Written)
     assert (tmp_path / "a.txt").read_text() == "old, a cat"
     (entry,) = dataset.ledger.lookup(["a.txt"]).values()
-    assert (entry.previous_hash, entry.hash) == (content_hash(b"old"), content_hash(b"old, a cat"))
+    assert entry.previous_hash == content_hash(b"old")
+    (past,) = dataset.ledger.history.runs()
+    assert list(dataset.ledger.history.replaced(past.number)) == [
+        Replaced("a.txt", b"old", content_hash(b"old, a cat"))
+    ]
+
+
+def test_write_beside_somebodys_text_makes_it_theirs(tmp_path: Path, dataset: Dataset) -> None:
+    """Without a hash no later run takes it for its own; beside a run's own text it stays the run's."""
+    (tmp_path / "a.txt").write_bytes(b"old")
+    for is_somebodys in (True, False):
+        one = finished(dataset, "a.png", seen=(tmp_path / "a.txt").read_bytes())
+        task = replace(one.task, is_somebodys=is_somebodys)
+        write([replace(one, task=task)], Sidecars(Existing.APPEND))
+        (entry,) = dataset.ledger.lookup(["a.txt"]).values()
+        assert (entry.hash is None) is is_somebodys
+
+
+def test_write_of_a_text_that_is_replaced_keeps_its_mode(tmp_path: Path, dataset: Dataset) -> None:
+    """What only its owner could read stays so."""
+    (tmp_path / "a.txt").write_bytes(b"old")
+    (tmp_path / "a.txt").chmod(0o600)
+    write([finished(dataset, "a.png", seen=b"old")], Sidecars(Existing.OVERWRITE))
+    assert (tmp_path / "a.txt").read_text() == "a cat"
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o600
 
 
 def test_write_of_an_empty_caption_is_a_failure(tmp_path: Path, dataset: Dataset) -> None:
@@ -73,13 +98,13 @@ def test_write_of_an_empty_caption_is_a_failure(tmp_path: Path, dataset: Dataset
 
 def test_write_of_a_text_that_can_not_be_written_fails_alone(tmp_path: Path, dataset: Dataset) -> None:
     """It may fail at the first step or at the last; nothing of it is left, and it is made again."""
-    temporary = tmp_path / f".joycaption-{stable_hash('a.txt'):016x}.tmp"
+    temporary = tmp_path / f".joycaption-{stable_hash(dataset.ledger.marker + 'a.txt'):016x}.tmp"
     temporary.mkdir()
     batch = [finished(dataset, name) for name in ("a.png", "b.png", "c.png")]
     (tmp_path / "c.txt").mkdir()
     first, second, third = write(batch, Sidecars(overwrite_edited=True))
     assert isinstance(first, WriteError)
-    assert isinstance(second, Answer)
+    assert isinstance(second, Written)
     assert isinstance(third, WriteError)
     assert {failure.image for failure in dataset.ledger.failures()} == {"a.png", "c.png"}
     left = set(os.listdir(tmp_path)) - {"a.png", "b.png", "c.png", ".joycaption"}
@@ -99,6 +124,6 @@ def test_write_without_a_record_writes_no_text(tmp_path: Path, dataset: Dataset)
 def test_write_without_sidecars_keeps_the_text_in_the_ledger(tmp_path: Path, dataset: Dataset) -> None:
     """Nothing is written beside the image."""
     (outcome,) = write([finished(dataset, "a.png")], TextsInLedger())
-    assert isinstance(outcome, Answer)
+    assert isinstance(outcome, Written)
     assert [entry.text for entry in dataset.ledger.entries()] == ["a cat"]
     assert not list(tmp_path.glob("*.txt"))

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 
-from adapter.dataset.inputs.image_file import file_item, key_below
+from adapter.dataset.inputs.image_file import file_item, is_below, key_below
 from adapter.dataset.item import Item
 from adapter.errors import InvalidRequestError
 
@@ -15,6 +15,7 @@ class NamedFiles:
     """Absolute paths of files, with the folder that all are in as the root."""
 
     is_countable = True
+    is_list = False
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._paths = tuple(paths)
@@ -30,7 +31,10 @@ class NamedFiles:
         return key_below(self.root, path) if path in self._paths else None
 
     def has(self, key: str) -> bool:
-        return os.path.exists(os.path.join(self.root, key))
+        return self.holds(key) and os.path.exists(os.path.join(self.root, key))
+
+    def holds(self, key: str) -> bool:
+        return is_below(self.root, key, follow_links=True)  # the user has named each of the files
 
 
 class FileList:
@@ -39,8 +43,11 @@ class FileList:
     `-` reads the list from standard input. The key of a file that isn't below the root is its absolute path.
     """
 
+    is_list = True
+
     def __init__(self, path: str) -> None:
         self._path = path
+        self._elsewhere: set[str] = set()  # absolute paths that were listed
         self.root = os.getcwd()
 
     @property
@@ -65,7 +72,11 @@ class FileList:
         return key_below(self.root, path) or path
 
     def has(self, key: str) -> bool:
-        return os.path.exists(os.path.join(self.root, key))
+        return self.holds(key) and os.path.exists(os.path.join(self.root, key))
+
+    def holds(self, key: str) -> bool:
+        """A file elsewhere counts where the list has named it."""
+        return key in self._elsewhere or is_below(self.root, key, follow_links=True)
 
     def read(self, lines: Iterable[str]) -> Iterator[Item]:
         """Gives the items that the lines name; empty lines are left out. Raises InvalidRequestError."""
@@ -73,4 +84,7 @@ class FileList:
             if "\0" in line:
                 raise InvalidRequestError(f"--from-file {self._path} holds a NUL: write one path per line")
             if line.strip():
-                yield self.item(self.key(os.path.abspath(os.path.join(self.root, line.rstrip("\r\n")))))
+                key = self.key(os.path.abspath(os.path.join(self.root, line.rstrip("\r\n"))))
+                if os.path.isabs(key):
+                    self._elsewhere.add(key)
+                yield self.item(key)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Generator, Iterator
 
-from adapter.dataset.inputs.image_file import file_item, key_below
+from adapter.dataset.inputs.image_file import file_item, is_below, key_below
 from adapter.dataset.item import Item
 from adapter.errors import InvalidRequestError
 from adapter.images.pixels import EXTENSIONS
@@ -13,17 +13,23 @@ Level = tuple["os._ScandirIterator[str]", Identity]
 
 
 class Folder:
-    """The images in the absolute folder `root`, and in those below it where `recursive`."""
+    """The images in the absolute folder `root`, and in those below it where `recursive`.
+
+    Links to folders lead out of the dataset, and are followed only where the user says so.
+    """
 
     is_countable = True
+    is_list = False
 
-    def __init__(self, root: str, *, recursive: bool = True) -> None:
+    def __init__(self, root: str, *, recursive: bool = True, follow_links: bool = False) -> None:
         self.root = root
         self._recursive = recursive
+        self._follow_links = follow_links
 
     def items(self) -> Iterator[Item]:
         """Raises InvalidRequestError where the folder can't be read."""
-        return (self.item(key) for key in find_images(self.root, recursive=self._recursive))
+        found = find_images(self.root, recursive=self._recursive, follow_links=self._follow_links)
+        return (self.item(key) for key in found)
 
     def item(self, key: str) -> Item:
         return file_item(self.root, key)
@@ -32,15 +38,18 @@ class Folder:
         return key_below(self.root, path)
 
     def has(self, key: str) -> bool:
-        return os.path.exists(os.path.join(self.root, key))
+        return self.holds(key) and os.path.exists(os.path.join(self.root, key))
+
+    def holds(self, key: str) -> bool:
+        return is_below(self.root, key, follow_links=self._follow_links)
 
 
-def find_images(root: str, *, recursive: bool = True) -> Generator[str]:
+def find_images(root: str, *, recursive: bool = True, follow_links: bool = False) -> Generator[str]:
     """Gives the paths, below the folder `root`, of files with an image's extension. Hidden ones are left out.
 
     The walk goes depth first, in the file system's order, with one open folder per level and nothing else in
-    memory. Links to folders are followed, except into a folder that they stand in. Raises InvalidRequestError
-    where `root` itself can't be read.
+    memory. With `follow_links` links to folders are followed, except into a folder that they stand in. Raises
+    InvalidRequestError where `root` itself can't be read.
     """
     prefix_length = len(root) if root.endswith(os.sep) else len(root) + 1
     try:
@@ -48,13 +57,13 @@ def find_images(root: str, *, recursive: bool = True) -> Generator[str]:
     except OSError as error:
         raise InvalidRequestError(f"The folder {root} can't be read: {error.strerror}") from error
     try:
-        yield from _walk(levels, prefix_length, recursive=recursive)
+        yield from _walk(levels, prefix_length, recursive=recursive, follow_links=follow_links)
     finally:
         for folder, _ in levels:  # where nobody wants the rest
             folder.close()
 
 
-def _walk(levels: list[Level], prefix_length: int, *, recursive: bool) -> Iterator[str]:
+def _walk(levels: list[Level], prefix_length: int, *, recursive: bool, follow_links: bool) -> Iterator[str]:
     """Goes on where the innermost of the open folders is, and gives paths without their first characters."""
     while levels:
         folder, _ = levels[-1]
@@ -70,7 +79,7 @@ def _walk(levels: list[Level], prefix_length: int, *, recursive: bool) -> Iterat
             continue
         if os.path.splitext(entry.name)[1].lower() in EXTENSIONS and _is_file(entry):
             yield entry.path[prefix_length:]
-        elif recursive and _is_folder(entry):
+        elif recursive and _is_folder(entry, follow_links=follow_links):
             try:
                 below = _open_folder(entry.path, {identity for _, identity in levels})
             except FileNotFoundError:
@@ -101,8 +110,8 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return True
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def _is_folder(entry: os.DirEntry[str], *, follow_links: bool) -> bool:
     try:
-        return entry.is_dir()
+        return entry.is_dir(follow_symlinks=follow_links)
     except OSError:
         return False

@@ -18,6 +18,21 @@ def key_below(root: str, path: str) -> str | None:
     return os.path.relpath(path, root) if path.startswith(root.rstrip(os.sep) + os.sep) else None
 
 
+def is_below(root: str, key: str, *, follow_links: bool = False) -> bool:
+    """Tells whether a key from a ledger, which may be anybody's, names something below `root`.
+
+    Unless `follow_links`, the folder that it is in must really be there: a link may lead out.
+    """
+    parts = key.split(os.sep)
+    if os.path.isabs(key) or "\0" in key or ".." in parts or not key:
+        return False
+    if follow_links:
+        return True
+    folder = os.path.realpath(os.path.join(root, os.path.dirname(key)))
+    real_root = os.path.realpath(root)
+    return folder == real_root or folder.startswith(real_root.rstrip(os.sep) + os.sep)
+
+
 def file_fingerprint(path: str) -> Fingerprint | None:
     """Gives the fingerprint of a file, None where it is gone."""
     try:

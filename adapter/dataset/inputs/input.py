@@ -17,6 +17,10 @@ class Input(Protocol):
     def is_countable(self) -> bool:
         """Whether the items can be found twice: once to be counted, once to be captioned."""
 
+    @property
+    def is_list(self) -> bool:
+        """Whether only its items tell which files outside of the root it holds."""
+
     def items(self) -> Iterator[Item]:
         """Finds the items, lazily and anew by each call. Raises InvalidRequestError."""
 
@@ -28,3 +32,6 @@ class Input(Protocol):
 
     def has(self, key: str) -> bool:
         """Tells whether there is an image of that key."""
+
+    def holds(self, key: str) -> bool:
+        """Tells whether a key can be one of this input's, and doesn't lead to somewhere else."""

@@ -50,6 +50,10 @@ class SharedInput:
     def is_countable(self) -> bool:
         return self.whole.is_countable
 
+    @property
+    def is_list(self) -> bool:
+        return self.whole.is_list
+
     def items(self) -> Iterator[Item]:
         return (item for item in self.whole.items() if self.share.has(item.key))
 
@@ -62,3 +66,6 @@ class SharedInput:
 
     def has(self, key: str) -> bool:
         return self.whole.has(key)
+
+    def holds(self, key: str) -> bool:
+        return self.whole.holds(key)

@@ -25,7 +25,9 @@ class TextsInLedger:
     def read(self, place: str, entry: Entry) -> str | None:
         return entry.text
 
-    def stage(self, place: str, text: str, trigger: str, seen_hash: bytes | None) -> Staged | None:
+    def stage(
+        self, place: str, text: str, trigger: str, seen_hash: bytes | None, marker: str = ""
+    ) -> Staged | None:
         return Staged(place, content_hash(text.encode()), text=text)
 
     def put(self, staged: Staged) -> None:

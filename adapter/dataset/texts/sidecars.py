@@ -24,31 +24,34 @@ class Sidecars:
     extension: str = ".txt"
     full_name: bool = False
     overwrite_edited: bool = False
+    follow_links: bool = False
 
     def name(self, key: str, style: str) -> str:
         stem = key if self.full_name else os.path.splitext(key)[0]
         return f"{stem}.{style}{self.extension}" if style else stem + self.extension
 
     def look(self, place: str, entry: Entry | None) -> Text | None:
-        if not text_file.has_text(place):
+        if not text_file.has_text(place, follow_links=self.follow_links):
             return None
         if self.existing is Existing.SKIP:
             return Text()  # whatever it says
-        content = text_file.read(place)
+        content = self._content(place)
         return Text(None if content is None else text_file.content_hash(content))
 
     def read(self, place: str, entry: Entry) -> str | None:
-        content = text_file.read(place)
+        content = self._content(place)
         return None if content is None else content.decode("utf-8", "replace").strip()
 
-    def stage(self, place: str, text: str, trigger: str, seen_hash: bytes | None) -> Staged | None:
-        existing = text_file.read(place)
+    def stage(
+        self, place: str, text: str, trigger: str, seen_hash: bytes | None, marker: str = ""
+    ) -> Staged | None:
+        existing = self._content(place)
         now = None if existing is None else text_file.content_hash(existing)
         if now != seen_hash and not self.overwrite_edited:
             return None
         content = combined(existing, text, self.existing, trigger)
-        temporary = text_file.write_temporary(place, content)
-        return Staged(place, text_file.content_hash(content), now, temporary)
+        temporary = text_file.write_temporary(place, content, marker)
+        return Staged(place, text_file.content_hash(content), now, temporary, previous=existing)
 
     def put(self, staged: Staged) -> None:
         assert staged.temporary is not None
@@ -60,6 +63,9 @@ class Sidecars:
 
     def sync_folder(self, folder: str) -> None:
         text_file.sync_folder(folder)
+
+    def _content(self, place: str) -> bytes | None:
+        return text_file.read(place, follow_links=self.follow_links)
 
     def folders(self, staged: Collection[Staged]) -> set[str]:
         return {os.path.dirname(one.place) for one in staged}

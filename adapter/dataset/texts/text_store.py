@@ -12,8 +12,8 @@ from adapter.dataset.records import Entry
 class Staged:
     """A text that is ready to be put into its absolute `place`.
 
-    `hash` is of what will be there, `previous_hash` of what is there now. `temporary` is the file that holds
-    the text until then; where there is none, the ledger keeps `text`.
+    `hash` is of what will be there, `previous_hash` of what is there now, and `previous` is that itself.
+    `temporary` is the file that holds the text until then; where there is none, the ledger keeps `text`.
     """
 
     place: str
@@ -21,6 +21,7 @@ class Staged:
     previous_hash: bytes | None = None
     temporary: str | None = None
     text: str | None = None
+    previous: bytes | None = None
 
 
 class Texts(Protocol):
@@ -43,8 +44,10 @@ class Texts(Protocol):
     def read(self, place: str, entry: Entry) -> str | None:
         """Gives what the text says, None where there is none."""
 
-    def stage(self, place: str, text: str, trigger: str, seen_hash: bytes | None) -> Staged | None:
-        """Makes `text` safe, to be put into its place later.
+    def stage(
+        self, place: str, text: str, trigger: str, seen_hash: bytes | None, marker: str = ""
+    ) -> Staged | None:
+        """Makes `text` safe, to be put into its place later. `marker` is the ledger's.
 
         Gives None where somebody changed what was there since it had `seen_hash`, and that is to stay.
         """

@@ -17,8 +17,8 @@ def touch(root: Path, *names: str) -> None:
         path.touch()
 
 
-def found(root: Path, *, recursive: bool = True) -> list[str]:
-    return sorted(find_images(str(root), recursive=recursive))
+def found(root: Path, *, recursive: bool = True, follow_links: bool = False) -> list[str]:
+    return sorted(find_images(str(root), recursive=recursive, follow_links=follow_links))
 
 
 def test_images_are_found_by_extension_in_any_case(tmp_path: Path) -> None:
@@ -29,8 +29,11 @@ def test_images_are_found_by_extension_in_any_case(tmp_path: Path) -> None:
     assert found(tmp_path, recursive=False) == ["B.JPG", "a.png", "c.jpeg", "d.webp"]
 
 
-def test_links_are_followed_and_loops_are_not(tmp_path: Path) -> None:
-    """Links may lead to files and to folders; a link to nothing is an image that is missing."""
+def test_links_to_folders_are_followed_only_on_request_and_loops_never(tmp_path: Path) -> None:
+    """They lead out of the dataset.
+
+    A link to a file is an image; one to nothing is an image that is missing.
+    """
     root = tmp_path / "root"
     touch(root, "a/b.png")
     touch(tmp_path, "away/c.png")
@@ -41,7 +44,8 @@ def test_links_are_followed_and_loops_are_not(tmp_path: Path) -> None:
     (tmp_path / "away/back").symlink_to(root)
     (root / "self").symlink_to("self")
     (root / "self.png").symlink_to("self.png")
-    assert found(root) == ["a/b.png", "away/c.png", "gone.png", "link.png", "self.png"]
+    assert found(root) == ["a/b.png", "gone.png", "link.png", "self.png"]
+    assert found(root, follow_links=True) == ["a/b.png", "away/c.png", "gone.png", "link.png", "self.png"]
 
 
 def test_a_folder_that_can_not_be_read_is_reported(tmp_path: Path) -> None:

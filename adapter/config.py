@@ -15,6 +15,8 @@ from adapter.errors import SettingsError
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT_PREFIX = "CAPTION_"
+# What a Python needs to find itself and its libraries, and what coverage needs to follow it.
+WORKER_VARIABLES = ("PATH", "PYTHON", "LD_LIBRARY_PATH", "LANG", "LC_", "TMPDIR", "MALLOC_", "COV")
 
 
 def described(what: str, default: Any = None, **bounds: Any) -> Any:
@@ -77,9 +79,13 @@ def engine_environment(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def worker_environment() -> dict[str, str]:
-    """Gives the environment of a process that decodes images: it may keep memory that it would take anew."""
+    """Gives the environment of a process that decodes images: no keys and no tokens, for files are hostile.
+
+    The process may keep memory that it would take anew.
+    """
     keep = str(64 * 2**20)
-    return {"MALLOC_MMAP_THRESHOLD_": keep, "MALLOC_TRIM_THRESHOLD_": keep} | os.environ
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(WORKER_VARIABLES)}
+    return {"MALLOC_MMAP_THRESHOLD_": keep, "MALLOC_TRIM_THRESHOLD_": keep} | inherited
 
 
 def default_run_dir() -> Path:

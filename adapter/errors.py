@@ -53,6 +53,9 @@ from typing import Any, ClassVar
 
 from adapter.policy import EXIT_CODE_OF, ExitCode, Fault, Retry
 
+# Everything that `str.splitlines` takes for an end of a line.
+LINE_ENDS = {ord(end): ascii(end)[1:-1] for end in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"}
+
 
 class CaptionError(Exception):
     """Anything that this project reports. `str(error)` is the public message.
@@ -82,7 +85,9 @@ class CaptionError(Exception):
 
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message, field)
-        self._message = message
+        self._message = message.translate(
+            LINE_ENDS
+        )  # it may name a file that a client or a dataset has named
         self.field = field
 
     @property

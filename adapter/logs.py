@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import orjson
 
+MAX_SHOWN = 500  # characters of what a client sent
 TEXT_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 LogFormat = Literal["text", "json"]
@@ -53,8 +54,11 @@ class _Fields:
         return " ".join([self.message, *(f"{name}={_shown(value)}" for name, value in self._fields.items())])
 
 
+def shown(text: str) -> str:
+    """Gives the beginning of a text on one line, whatever a client put into it."""
+    some = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+    return some if some.isprintable() and " " not in some and some else ascii(some)
+
+
 def _shown(value: Any) -> str:
-    """Gives the value on one line, whatever a client put into it."""
-    if isinstance(value, str):
-        return value if value.isprintable() and " " not in value and value else ascii(value)
-    return str(value)
+    return shown(value) if isinstance(value, str) else str(value)

@@ -27,7 +27,7 @@ class ImageSettings(SettingsGroup):
     )
     decode_s: float = described("Longest time to decode one image, in seconds.", 10.0, gt=0)
     decode_memory_bytes: int = described(
-        "Most memory for decoding one image, in bytes.", 2**30, ge=64 * 2**20
+        "Most memory for decoding one image, in bytes.", 2**31, ge=64 * 2**20
     )
 
 
@@ -82,6 +82,7 @@ class ServiceSettings(SettingsGroup):
     engine_wait_s: float = described(
         "How long a new request waits for an engine that is being started again, in seconds.", 30.0, ge=0
     )
+    max_connections: int = described("Connections at one time; more get 503.", 2000, ge=1)
     client_timeout_s: float = described(
         "Time for a client to send its request or to take its answer before it is dropped, in seconds.",
         60.0,
@@ -149,6 +150,6 @@ class Settings(ServiceSettings, RunSettings):
     """What the service needs: everything."""
 
     @property
-    def max_chat_body_bytes(self) -> int:
-        """Room for the largest image as base64, which makes four bytes of three, and all else."""
-        return self.max_body_bytes + self.max_file_bytes * 4 // 3
+    def max_image_url_bytes(self) -> int:
+        """Room for the largest image as base64, which makes four bytes of three."""
+        return self.max_file_bytes * 4 // 3 + 1024

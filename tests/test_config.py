@@ -116,6 +116,13 @@ def test_worker_environment_lets_the_users_own_values_win(monkeypatch: pytest.Mo
     assert environment["PATH"] == os.environ["PATH"]
 
 
+def test_worker_environment_has_no_keys_and_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever they are called: only what Python needs is handed on."""
+    for name in ("CAPTION_API_KEY", "HF_TOKEN", "ANY_SECRET"):
+        monkeypatch.setenv(name, "x")
+    assert not {"CAPTION_API_KEY", "HF_TOKEN", "ANY_SECRET"} & set(worker_environment())
+
+
 def test_default_folders_follow_the_freedesktop_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each user has folders to himself, wherever the system keeps them."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/7")

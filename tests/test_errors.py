@@ -148,3 +148,9 @@ def test_fields_named_when_a_field_has_another_name_renames_it_in_the_message_to
         raise UnknownStyleError("Unknown prompt style: x", "style")
     assert str(unknown.value) == "Unknown prompt style: x"
     assert unknown.value.field == "style"
+
+
+def test_message_is_one_line_whatever_a_file_is_called() -> None:
+    """A name may hold line ends, which would make several lines of the log out of one."""
+    error = InvalidRequestError("Image not found: a\nb\r\u2028c")
+    assert str(error) == "Image not found: a\\nb\\r\\u2028c"

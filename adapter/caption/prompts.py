@@ -20,6 +20,8 @@ ANY_LENGTH = "any"
 DEFAULT_LENGTH = "long"
 DEFAULT_STYLE = "descriptive"
 WORD_COUNT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
+# In characters; no honest client comes near. The model's whole context has some 15 000.
+MAX_PROMPT, MAX_NAME, MAX_OPTION, MAX_OPTIONS = 65_536, 1024, 4096, 64
 # What Llama 3's tokenizer reads as one special token, wherever it stands in a text.
 SPECIAL_TOKEN = re.compile(r"<\|[^|]*\|>")
 
@@ -153,6 +155,7 @@ class PromptBook(_Strict):
         token.
         """
         if choice.prompt:
+            refuse_long(choice.prompt, MAX_PROMPT, "prompt")
             refuse_special_tokens(choice.prompt, "prompt")
             return choice.prompt
         known = self.caption_type(choice.caption_type) if choice.caption_type else None
@@ -177,13 +180,26 @@ def with_options(text: str, choice: PromptChoice) -> str:
 
     `{name}` in them becomes the choice's name, or `{NAME}` where that is empty. Raises WrongFieldError.
     """
+    refuse_long(choice.name, MAX_NAME, "name")
     refuse_special_tokens(choice.name, "name")
+    if len(choice.options) > MAX_OPTIONS:
+        raise WrongFieldError("options", f"should have at most {MAX_OPTIONS} of them")
     for option in choice.options:
+        refuse_long(option, MAX_OPTION, "options")
         refuse_special_tokens(option, "options")
+    places = sum(option.count("{name}") for option in choice.options)
+    if len(text) + sum(map(len, choice.options)) + places * len(choice.name) > MAX_PROMPT:
+        raise WrongFieldError("options", f"make a prompt of more than {MAX_PROMPT} characters")
     named = (option.replace("{name}", choice.name.strip() or "{NAME}") for option in choice.options)
     whole = " ".join([text, *(option.strip() for option in named if option.strip())])
     refuse_special_tokens(whole, "options")  # put together from harmless pieces
     return whole
+
+
+def refuse_long(text: str, limit: int, field: str) -> None:
+    """Raises WrongFieldError where `text` has more characters than the limit."""
+    if len(text) > limit:
+        raise WrongFieldError(field, f"has more than {limit} characters")
 
 
 def refuse_special_tokens(text: str, field: str) -> None:

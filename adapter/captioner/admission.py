@@ -2,16 +2,13 @@
 
 import asyncio
 import contextlib
-import heapq
-import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from adapter.captioner.priority import Priority
 from adapter.errors import CaptionError, EngineBusyError, StoppingError
 from adapter.trace import Trace
-
-Waiting = tuple[Priority, int, asyncio.Future[None]]
+from adapter.turns import Turns
 
 
 class Admission:
@@ -23,16 +20,19 @@ class Admission:
 
     def __init__(self, max_in_flight: Callable[[], int], max_queue: int) -> None:
         self.admitted = 0
-        self.in_flight = 0
         self._max_in_flight = max_in_flight
         self._max_queue = max_queue
-        self._waiting: list[Waiting] = []  # a heap: the highest priority first, then whoever came first
-        self._numbers = itertools.count()
+        self._turns = Turns(max_in_flight)
         self._work: set[asyncio.Task[Any]] = set()
         self._given_up: dict[asyncio.Task[Any], CaptionError] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = False
+
+    @property
+    def in_flight(self) -> int:
+        """The number of images that have their turn."""
+        return self._turns.taken
 
     @property
     def capacity(self) -> int:
@@ -42,7 +42,7 @@ class Admission:
     @property
     def has_free_turn(self) -> bool:
         """Whether an image would have its turn at once."""
-        return not self._waiting and self.in_flight < self._max_in_flight()
+        return self._turns.has_free
 
     @contextlib.contextmanager
     def room(self, images: int) -> Iterator[None]:
@@ -61,19 +61,15 @@ class Admission:
     async def turn(self, trace: Trace, priority: Priority = Priority.PERSON) -> AsyncIterator[None]:
         """Waits for a turn at the engine, and holds it while the context lasts."""
         with trace.stage("wait"):
-            await self._take_turn(priority)
+            await self._turns.take(priority)
         try:
             yield
         finally:
-            self._end_turn()
+            self._turns.give_back()
 
     def update(self) -> None:
         """Gives the turns that are free to those who wait for one."""
-        while self._waiting and self.in_flight < self._max_in_flight():
-            *_, turn = heapq.heappop(self._waiting)
-            if not turn.done():  # else whoever waited has left
-                self.in_flight += 1
-                turn.set_result(None)
+        self._turns.update()
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
@@ -111,18 +107,3 @@ class Admission:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), limit_s)
         self.give_up(StoppingError)
-
-    async def _take_turn(self, priority: Priority) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (priority, next(self._numbers), turn))
-        self.update()
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._end_turn()  # it came in the moment in which nobody wanted it any more
-            raise
-
-    def _end_turn(self) -> None:
-        self.in_flight -= 1
-        self.update()

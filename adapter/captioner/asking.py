@@ -37,7 +37,9 @@ class Turn:
             return None
         form: Literal["bmp", "png"] = "bmp" if endpoint.is_local else "png"
         if form not in self._prepared:
-            self._prepared[form] = await self.preparation.data_url(self.image, form, self.trace)
+            self._prepared[form] = await self.preparation.data_url(
+                self.image, form, self.trace, self.priority
+            )
         return self._prepared[form]
 
     def forget(self) -> None:

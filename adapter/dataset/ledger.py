@@ -19,6 +19,8 @@ from adapter.dataset.records import Entry, Failure
 from adapter.dataset.stored_name import Stored, from_stored, is_stored, stored_order, to_stored
 from adapter.errors import LedgerError, LedgerUnavailableError
 
+# SQLite's own, and what Python makes of those whose text isn't UTF-8, because the ledger isn't.
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 LOOKUP_CHUNK = 500  # SQLite takes at most 999 parameters in its older versions
 
 
@@ -199,7 +201,7 @@ class Ledger:
                 if not rows:
                     return
                 yield from rows
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise LedgerError(f"The ledger {self.path} can't be read: {error}") from error
 
     @contextlib.contextmanager
@@ -209,7 +211,7 @@ class Ledger:
             try:
                 with self._connection:
                     yield self._connection
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 self._settings.clear()  # some may have been rolled back
                 raise LedgerError(f"The ledger {self.path} can't be written: {error}") from error
 
@@ -232,7 +234,7 @@ def _as_unavailable(path: Path) -> Iterator[None]:
     """Turns errors of opening the ledger into ours."""
     try:
         yield
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, *SQLITE_ERRORS) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise LedgerUnavailableError(
             f"The ledger {path} can't be opened: {reason}. --ledger PATH puts it elsewhere"

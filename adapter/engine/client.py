@@ -22,6 +22,7 @@ from adapter.policy import is_shortage
 
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_LIMIT_S = 1.0
+LARGE_ANSWER_BYTES = 2**18  # beyond it parsing would hold up other requests for milliseconds
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 EVENT_END = b"\n\n"
 EVENT_DATA = b"data:"
@@ -138,7 +139,10 @@ class EngineClient:
         a prompt that doesn't fit the model's context. vLLM itself keeps `max_tokens` to what the prompt
         leaves.
         """
-        return _parse(Completion, await self._ask("POST", "/v1/chat/completions", body))
+        answer = await self._ask("POST", "/v1/chat/completions", body)
+        if len(answer) > LARGE_ANSWER_BYTES:
+            return await asyncio.to_thread(_parse, Completion, answer)
+        return _parse(Completion, answer)
 
     @contextlib.asynccontextmanager
     async def stream(self, body: bytes) -> AsyncIterator[AsyncIterator[list[Chunk]]]:

@@ -1,6 +1,7 @@
 """Bytes in memory that two processes share, so that no image goes through a pipe."""
 
 import os
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +11,7 @@ class Parcel:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
+        self._when_closed: Callable[[], None] | None = None
 
     @classmethod
     def of(cls, data: bytes) -> "Parcel":
@@ -37,16 +39,25 @@ class Parcel:
         return start
 
     def read(self, size: int | None = None) -> bytes:
-        """Gives the first `size` bytes, or all of them for None."""
+        """Gives the first `size` bytes, or all of them for None. Raises ValueError where there are fewer."""
         size = os.fstat(self.descriptor).st_size if size is None else size
         data = os.pread(self.descriptor, size, 0)
         while len(data) < size:  # one call gives 2 GiB at most
-            data += os.pread(self.descriptor, size - len(data), len(data))
+            more = os.pread(self.descriptor, size - len(data), len(data))
+            if not more:
+                raise ValueError(f"the parcel has {len(data)} bytes and not {size}")
+            data += more
         return data
+
+    def when_closed(self, call: Callable[[], None]) -> None:
+        """Has `call` called once it is closed."""
+        self._when_closed = call
 
     def close(self) -> None:
         """Closes the descriptor; the memory goes with the last one."""
         os.close(self.descriptor)
+        if self._when_closed is not None:
+            self._when_closed()
 
     def __enter__(self) -> Self:
         return self

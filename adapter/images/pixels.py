@@ -16,6 +16,9 @@ from PIL import ExifTags, Image, ImageDraw, features
 from adapter.errors import ImageDamagedError, ImageTooLargeError, NotAnImageError
 from adapter.images.sources import ImageLimits
 
+# Each scan of a progressive JPEG goes over all of its pixels. Encoders make some ten; libjpeg allows 64
+# kinds.
+JPEG_SCAN, MAX_JPEG_SCANS = b"\xff\xda", 100
 SIDE_PX = 384  # SigLIP so400m/14-384, the model's own input
 # The file name extensions of each format, as Pillow and its plugins register them.
 EXTENSIONS_OF = {
@@ -81,6 +84,9 @@ def open_image(data: bytes, limits: ImageLimits) -> Image.Image:
         raise _too_much_memory() from error
     except DECODE_ERRORS as error:
         raise NotAnImageError(f"Not an image in one of the formats {', '.join(FORMATS)}") from error
+    if image.format == "JPEG" and data.count(JPEG_SCAN) > MAX_JPEG_SCANS:
+        image.close()
+        raise ImageTooLargeError(f"The image has more than {MAX_JPEG_SCANS} scans")
     if image.width * image.height > limits.max_pixels:
         image.close()
         raise ImageTooLargeError(f"The image has more than {limits.max_pixels} pixels")

@@ -23,6 +23,7 @@ from adapter.errors import (
 from adapter.images.parcel import Parcel
 from adapter.images.pixels import Kind
 from adapter.images.worker import MESSAGE_BYTES
+from adapter.turns import Turns
 
 # Run by its text, so that the worker finds this package wherever the service was started from.
 PROGRAM = """
@@ -62,21 +63,22 @@ class Decoders:
         self._idle: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
         for _ in range(count):
             self._idle.put_nowait(None)
+        self._turns = Turns(lambda: count)
         self._working: set[asyncio.Task[Result]] = set()
         self._closed = False
 
-    async def prepare(self, parcel: Parcel, kind: Kind) -> bytes:
+    async def prepare(self, parcel: Parcel, kind: Kind, rank: int = 0) -> bytes:
         """Gives the image in `parcel` as a data URL in quotes: a JSON string that needs no more escaping.
 
-        Closes the parcel. The picture is as `pixels.prepare` says. Raises ImageError, also where decoding
-        exceeds the limits or ends its process, OutOfResourcesError where no process can be started, and
-        StoppingError after `close`.
+        Closes the parcel. The lowest rank goes first. The picture is as `pixels.prepare` says. Raises
+        ImageError, also where decoding exceeds the limits or ends its process, OutOfResourcesError where no
+        process can be started, and StoppingError after `close`.
         """
-        return await self._ask(kind, parcel)
+        return await self._ask(kind, parcel, rank)
 
-    async def inspect(self, parcel: Parcel) -> None:
+    async def inspect(self, parcel: Parcel, rank: int = 0) -> None:
         """Checks the image's header, see `pixels.open_image`. Raises what `prepare` raises."""
-        await self._ask("", parcel)
+        await self._ask("", parcel, rank)
 
     async def close(self) -> None:
         """Ends all workers, whatever they are doing. Whoever waits for one gets StoppingError."""
@@ -90,9 +92,11 @@ class Decoders:
         await asyncio.gather(*self._working, return_exceptions=True)
         self._idle.put_nowait(None)  # wakes one that waits, and that the next
 
-    async def _ask(self, question: str, parcel: Parcel) -> bytes:
+    async def _ask(self, question: str, parcel: Parcel, rank: int) -> bytes:
         with contextlib.ExitStack() as unasked:
             unasked.enter_context(parcel)
+            await self._turns.take(rank)
+            unasked.callback(self._turns.give_back)
             worker = await self._idle.get()
             if self._closed:
                 self._idle.put_nowait(worker)
@@ -103,6 +107,7 @@ class Decoders:
         self._working.add(working)
         working.add_done_callback(self._working.discard)
         working.add_done_callback(lambda _: parcel.close())
+        working.add_done_callback(lambda _: self._turns.give_back())
         try:
             result = await asyncio.shield(working)
         except asyncio.CancelledError:
@@ -120,12 +125,13 @@ class Decoders:
                 worker = worker or await _Worker.start(self._limits)
                 answer = await worker.ask(question, parcel, self._limits.time_s)
                 if answer is not None:
-                    return worker.result(answer)
+                    return _result(worker, answer)
                 exit_code, worker = await worker.end(), None
                 log.warning("a decoding process ended with %s", exit_code)
                 if exit_code != -signal.SIGKILL:
-                    break  # else somebody killed it, perhaps not for this image
-            return ImageDamagedError("The image is damaged: its decoder crashed")
+                    return ImageDamagedError("The image is damaged: its decoder crashed")
+            # Somebody killed them, perhaps for want of memory, and not for this image.
+            return OutOfResourcesError("The processes that decode images are being killed; try again soon")
         except TimeoutError:
             return ImageTooLargeError(f"Decoding the image takes longer than {self._limits.time_s:g} s")
         except OSError as error:
@@ -135,6 +141,15 @@ class Decoders:
                 await worker.end()
                 worker = None
             self._idle.put_nowait(worker)
+
+
+def _result(worker: "_Worker", answer: bytes) -> Result:
+    """Gives what an answer stands for; a worker that a file has taken over may say anything."""
+    try:
+        return worker.result(answer)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        worker.free = False  # so that it is ended
+        return ImageDamagedError("The image is damaged: its decoder answered nonsense")
 
 
 class _Worker:
@@ -164,6 +179,7 @@ class _Worker:
                     *(sys.executable, "-c", PROGRAM, str(PROJECT_DIR), *map(str, arguments)),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.DEVNULL,  # libtiff warns there by megabytes
                     pass_fds=(theirs.fileno(), results.descriptor),
                     env=worker_environment(),
                 )

@@ -1,21 +1,26 @@
 """From an image's source to the data URL that the engine gets: read in a thread, decoded in a process."""
 
 import asyncio
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import orjson
 
 from adapter.errors import OutOfResourcesError
+from adapter.images.memory import Memory
 from adapter.images.parcel import Parcel
 from adapter.images.pixels import Kind
 from adapter.images.pool import Decoders, DecodingLimits
 from adapter.images.sources import ImageLimits, ImageSource
 from adapter.settings import ImageSettings
 from adapter.trace import Trace
+from adapter.turns import Turns
 
 # Files that are in memory at one time while they are read or wait for a decoder. Reading takes no core, and
 # on a network disk one file may take seconds.
 READERS = 32
+MAX_HELD_BYTES = 2**29  # of all files that were read and aren't decoded yet
 
 
 class Preparation:
@@ -26,7 +31,8 @@ class Preparation:
 
     def __init__(self, settings: ImageSettings, roots: tuple[str, ...] | None = None) -> None:
         self._limits = ImageLimits(settings.max_file_bytes, settings.max_image_pixels, roots)
-        self._room = asyncio.Semaphore(READERS)
+        self._room = Turns(lambda: READERS)
+        self._memory = Memory(MAX_HELD_BYTES)
         self._readers = ThreadPoolExecutor(READERS, "read")
         self._decoders = Decoders(
             settings.prepare_workers,
@@ -38,21 +44,22 @@ class Preparation:
             ),
         )
 
-    async def data_url(self, image: ImageSource, kind: Kind, trace: Trace) -> orjson.Fragment:
+    async def data_url(self, image: ImageSource, kind: Kind, trace: Trace, rank: int = 0) -> orjson.Fragment:
         """Gives the prepared image, see `pixels.prepare`, as a JSON string that goes into a body as it is.
 
-        Raises the image and file errors of `errors`.
+        The lowest rank goes first, so that a batch of images that take long holds up no others. Raises the
+        image and file errors of `errors`.
         """
-        async with self._room:
+        async with self._room.turn(rank):
             with trace.stage("read"):
                 parcel = await self._read(image)
             with trace.stage("prepare"):
-                return orjson.Fragment(await self._decoders.prepare(parcel, kind))
+                return orjson.Fragment(await self._decoders.prepare(parcel, kind, rank))
 
-    async def inspect(self, image: ImageSource) -> None:
+    async def inspect(self, image: ImageSource, rank: int = 0) -> None:
         """Checks the image's file and header, without decoding its pixels. Raises what `data_url` raises."""
-        async with self._room:
-            await self._decoders.inspect(await self._read(image))
+        async with self._room.turn(rank):
+            await self._decoders.inspect(await self._read(image), rank)
 
     async def close(self) -> None:
         """Ends the processes. It waits for no thread: what is still being read is of no use any more."""
@@ -68,11 +75,15 @@ class Preparation:
             raise
 
     def _read_now(self, image: ImageSource) -> Parcel:
-        data = image.read(self._limits)
-        try:
-            return Parcel.of(data)
-        except OSError as error:
-            raise OutOfResourcesError.from_os(error) from error
+        with contextlib.ExitStack() as unused:
+            reserved = unused.enter_context(self._memory.reserved())
+            data = image.read(replace(self._limits, reserve=reserved.more))
+            try:
+                parcel = Parcel.of(data)
+            except OSError as error:
+                raise OutOfResourcesError.from_os(error) from error
+            parcel.when_closed(unused.pop_all().close)
+            return parcel
 
 
 def _close(reading: asyncio.Future[Parcel]) -> None:

@@ -3,15 +3,17 @@
 What the bytes show is left to `pixels`.
 """
 
+import binascii
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import unquote_to_bytes
 
 import pybase64
 
 from adapter.errors import (
+    FileMissingError,
     ImageDamagedError,
     ImageTooLargeError,
     InvalidRequestError,
@@ -19,8 +21,10 @@ from adapter.errors import (
 from adapter.images.roots import open_file
 
 DATA_SCHEME = "data:"
+MAX_PATH_BYTES = 4095  # Linux's PATH_MAX, without the NUL at its end
 BLANKS = b" \t\r\n"
 URL_SAFE_TO_PLAIN = bytes.maketrans(b"-_", b"+/")
+BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 PERCENT_SEQUENCE = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
@@ -28,12 +32,14 @@ PERCENT_SEQUENCE = re.compile(r"%[0-9A-Fa-f]{2}")
 class ImageLimits:
     """What is refused: files over `max_bytes`, images over `max_pixels`, and paths outside `roots`.
 
-    With `roots` None any path may be read.
+    With `roots` None any path may be read. `reserve` is told a file's bytes before they are read, and may
+    wait.
     """
 
     max_bytes: int
     max_pixels: int
     roots: tuple[str, ...] | None = None
+    reserve: Callable[[int], None] = field(default=lambda _: None, repr=False, compare=False)
 
 
 class ImageSource(Protocol):
@@ -58,11 +64,14 @@ class ImageFile:
         path = self.path
         if not os.path.isabs(path) or "\0" in path:
             raise InvalidRequestError("An image must be given by its absolute path")
+        if len(os.fsencode(path)) > MAX_PATH_BYTES:
+            raise FileMissingError(f"Image not found: its path is longer than {MAX_PATH_BYTES} bytes")
         descriptor = open_file(path, limits.roots)
         try:
             status = os.fstat(descriptor)
             if status.st_size > limits.max_bytes:
                 raise _too_many_bytes(limits)
+            limits.reserve(status.st_size)
             with open(descriptor, "rb", closefd=False) as file:
                 data = file.read(limits.max_bytes + 1)
         except OSError as error:
@@ -105,7 +114,9 @@ class DataURL:
         # Four characters hold three bytes, and one escaped byte takes three characters.
         if len(body) > limits.max_bytes * 4:
             raise _too_many_bytes(limits)
-        data = unquote_to_bytes(body) if PERCENT_SEQUENCE.search(body) else _to_ascii(body)
+        data = _to_ascii(body)
+        if PERCENT_SEQUENCE.search(body):
+            data = _unquoted(data)
         return ImageBytes(_from_base64(data) if is_base64 else data).read(limits)
 
 
@@ -114,6 +125,16 @@ def _to_ascii(text: str) -> bytes:
         return text.encode("ascii")
     except UnicodeEncodeError as error:
         raise InvalidRequestError("The data URL holds characters that no URL may hold") from error
+
+
+def _unquoted(text: bytes) -> bytes:
+    """Undoes percent-encoding, in memory that doesn't grow with the number of escapes.
+
+    Quoted-printable is the same with another sign, and is decoded in C. Raises InvalidRequestError.
+    """
+    if BROKEN_ESCAPE.search(text):
+        raise InvalidRequestError("The data URL holds a % that begins no escape")
+    return binascii.a2b_qp(text.replace(b"=", b"%3D").replace(b"%", b"="))
 
 
 def _from_base64(text: bytes) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from adapter.logs import log_fields
+from adapter.logs import MAX_SHOWN, log_fields, shown
 from adapter.trace import Trace
 from adapter.web.face import face_of
 from adapter.web.metrics import Metrics
@@ -64,10 +64,15 @@ async def add_request_id(request: web.Request, response: web.StreamResponse) -> 
         response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
 
 
+def request_line(request: web.Request) -> str:
+    """Gives method and path for the log, on one line."""
+    return f"{shown(request.method)} {shown(request.path)}"
+
+
 def _log(request: web.Request, status: int, trace: Trace, seconds: float) -> None:
     fields: dict[str, Any] = {"status": status, "seconds": round(seconds, 3), "id": request[REQUEST_ID]}
     if trace.subject:
-        fields["image"] = trace.subject
+        fields["image"] = trace.subject[:MAX_SHOWN]
     if trace.subject or trace.seconds:  # it came as far as to be about captions
         fields["captions"] = trace.captions
         fields |= {f"{stage}_s": round(total, 3) for stage, total in trace.seconds.items()}
@@ -75,7 +80,7 @@ def _log(request: web.Request, status: int, trace: Trace, seconds: float) -> Non
     if trace.failures:
         fields["failures"] = dict(trace.failures)
     level = logging.DEBUG if request.get(IS_POLLED) and status < 400 else logging.INFO
-    log_fields(log, level, f"{request.method} {request.path[:200]}", fields)
+    log_fields(log, level, request_line(request), fields)
     for prompt, caption in trace.texts or ():
         log_fields(
             log, logging.INFO, "text", {"id": request[REQUEST_ID], "prompt": prompt, "caption": caption}

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from adapter.caption.prompts import PromptBook
 from adapter.errors import SettingsError
 from adapter.settings import Settings
-from adapter.web import lifetimes
+from adapter.web import lifetimes, server
 from adapter.web.access_log import add_request_id, observe, polled
 from adapter.web.api_key import require_key
 from adapter.web.app_keys import BODIES, BOOK, DELIVERY, HURRY, KEEP_ALIVE, METRICS, SETTINGS, STOP
@@ -30,6 +30,7 @@ from adapter.web.request_body import Bodies
 
 SHUTDOWN_TIMEOUT_S = 2.0
 IDLE_CONNECTION_S = 75.0  # also for a request's headers to come; nginx's default
+MAX_HEADERS, MAX_HEADER_BYTES = 64, 8192  # a page of ours brings cookies of other local programs along
 BACKLOG = 1024  # connections that wait to be accepted; a client may send a whole folder at once
 
 log = logging.getLogger("adapter.web")
@@ -115,14 +116,17 @@ def serve(settings: Settings, book: PromptBook) -> None:
     host, port = listener.getsockname()[:2]
     app = make_app(settings, book)
     log.info("listening on http://%s:%s", host, port)
-    web.run_app(
+    server.run(
         app,
-        sock=listener,
+        listener,
+        uvloop.new_event_loop(),
+        max_connections=settings.max_connections,
         backlog=BACKLOG,
-        print=None,
         access_log=None,
         keepalive_timeout=IDLE_CONNECTION_S,
-        loop=uvloop.new_event_loop(),
         handler_cancellation=True,
         shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+        auto_decompress=False,  # a small body would become a huge one before anybody has asked for it
+        max_headers=MAX_HEADERS,
+        max_field_size=MAX_HEADER_BYTES,
     )

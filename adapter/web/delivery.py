@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from adapter.web.access_log import request_line
+
 log = logging.getLogger("adapter.web")
 
 
@@ -44,7 +46,7 @@ class Delivery:
                         await response.prepare(request)
                         await response.write_eof()
                 except ConnectionResetError:
-                    log.debug("%s %s: the client has left", request.method, request.path)
+                    log.debug("%s: the client has left", request_line(request))
             return response
 
         return deliver
@@ -56,9 +58,7 @@ class Delivery:
             async with asyncio.timeout(self._limit_s):
                 yield
         except TimeoutError as error:
-            log.warning(
-                "%s %s: the client takes nothing for %g s", request.method, request.path, self._limit_s
-            )
+            log.warning("%s: the client takes nothing for %g s", request_line(request), self._limit_s)
             if request.transport is not None:
                 request.transport.abort()
             raise ConnectionResetError("the client was too slow") from error

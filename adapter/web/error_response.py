@@ -9,8 +9,9 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from adapter.errors import CaptionError, InternalError, UnroutedRequestError
+from adapter.logs import shown
 from adapter.policy import Retry
-from adapter.web.access_log import GONE, TRACE
+from adapter.web.access_log import GONE, TRACE, request_line
 from adapter.web.face import face_of
 
 SHOULD_RETRY = "x-should-retry"  # what OpenAI's clients obey before they look at the status
@@ -39,10 +40,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 def public_error(request: web.Request, error: BaseException) -> CaptionError:
     """Gives what a client may see of `error`, and counts it; logs it where the client isn't at fault."""
     if not isinstance(error, CaptionError):
-        log.error("%s %s", request.method, request.path, exc_info=error)
+        log.error("%s", request_line(request), exc_info=error)
         error = InternalError()
     elif error.status >= 500:
-        log.warning("%s %s: %s (%r)", request.method, request.path, error, error.__cause__)
+        log.warning("%s: %s (%r)", request_line(request), shown(str(error)), error.__cause__)
     request[TRACE].fail(error.code)
     return error
 

@@ -39,7 +39,7 @@ def refuse_foreign(host: str, allowed_origins: Collection[str], key: str | None)
         if not is_ours(request):
             raise ForeignRequestError("The request's Host is not one of this service's")
         origin = request.headers.get(hdrs.ORIGIN)
-        if origin is None or urlsplit(origin).netloc == request.host:
+        if origin is None or _netloc(origin) == request.host:
             return await handler(request)
         if ANY_ORIGIN not in allowed_origins and origin not in allowed_origins:
             raise ForeignRequestError("This page's origin is not allowed here: see CAPTION_ALLOWED_ORIGINS")
@@ -60,6 +60,13 @@ async def add_origin_headers(request: web.Request, response: web.StreamResponse)
     Meant for `on_response_prepare`, which streams pass through too.
     """
     response.headers.update(request.get(ALLOWED_ORIGIN_HEADERS, {}))
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _is_known_host(host: str, names: Collection[str]) -> bool:

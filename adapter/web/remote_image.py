@@ -19,7 +19,20 @@ from adapter.images.sources import ImageBytes, ImageLimits
 
 MAX_REDIRECTS = 3
 REDIRECTS = (301, 302, 303, 307, 308)
-NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv4 addresses as IPv6 sees them, RFC 6052
+# Ways to write an IPv4 address as an IPv6 one, and addresses of sites, which Python counts as global.
+INDIRECT = tuple(
+    map(
+        ipaddress.IPv6Network,
+        (
+            "64:ff9b::/96",  # NAT64, RFC 6052
+            "64:ff9b:1::/48",  # NAT64 of a network's own, RFC 8215
+            "::/96",  # IPv4-compatible, RFC 4291
+            "::ffff:0:0:0/96",  # IPv4-translated, RFC 2765
+            "fec0::/10",  # site-local, RFC 3879
+        ),
+    )
+)
+ISATAP = (0x5EFE, 0x2005EFE)  # in the middle of addresses that end in an IPv4 one, RFC 5214
 
 
 def is_public(address: str) -> bool:
@@ -31,9 +44,15 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:
             return is_public(str(ip.ipv4_mapped))
-        if ip.sixtofour is not None or ip.teredo is not None or ip in NAT64:
+        if ip.sixtofour is not None or ip.teredo is not None or any(ip in network for network in INDIRECT):
+            return False
+        if (int(ip) >> 32) & 0xFFFFFFFF in ISATAP:
             return False
     return ip.is_global and not ip.is_multicast
+
+
+def _ignore(more_bytes: int) -> None:
+    """Takes any number of bytes."""
 
 
 class _PublicResolver(AbstractResolver):
@@ -81,8 +100,11 @@ class RemoteImages:
         if self._session is not None:
             await self._session.close()
 
-    async def fetch(self, address: str) -> ImageBytes:
-        """Gives the file at `address`. Raises RemoteImageError, ImageTooLargeError."""
+    async def fetch(self, address: str, hold: Callable[[int], None] = _ignore) -> ImageBytes:
+        """Gives the file at `address`. `hold` is told the bytes as they come, and may refuse them.
+
+        Raises RemoteImageError, ImageTooLargeError, and what `hold` raises.
+        """
         if not self._hosts:
             raise RemoteImageError(
                 "Images at http(s) URLs are not fetched here: send a data: URL "
@@ -90,14 +112,14 @@ class RemoteImages:
             )
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._follow(self._checked(address))
+                return await self._follow(self._checked(address), hold)
         except TimeoutError as error:
             raise RemoteImageError(f"The image's host took longer than {self._timeout_s:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             # What went wrong in detail would tell the client about this network.
             raise RemoteImageError("The image can't be fetched from its host") from error
 
-    async def _follow(self, url: URL) -> ImageBytes:
+    async def _follow(self, url: URL, hold: Callable[[int], None]) -> ImageBytes:
         session = self._open_session()
         for _ in range(MAX_REDIRECTS + 1):
             async with session.get(url, allow_redirects=False) as response:
@@ -106,12 +128,13 @@ class RemoteImages:
                     continue
                 if response.status != 200:
                     raise RemoteImageError(f"The image's host answered with status {response.status}")
-                return await self._read(response)
+                return await self._read(response, hold)
         raise RemoteImageError("The image's host redirects too often")
 
-    async def _read(self, response: aiohttp.ClientResponse) -> ImageBytes:
+    async def _read(self, response: aiohttp.ClientResponse, hold: Callable[[int], None]) -> ImageBytes:
         data = bytearray()
         async for received in response.content.iter_any():
+            hold(len(received))
             data += received
             if len(data) > self._limits.max_bytes:
                 break

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pybase64
 import pytest
@@ -25,7 +26,7 @@ from tests.pictures import GREY_PNG, encoded
 from tests.processes import children
 from tests.waiting import until
 
-LIMITS = DecodingLimits(max_pixels=75_000_000, memory_bytes=2**30, time_s=10.0)
+LIMITS = DecodingLimits(max_pixels=75_000_000, memory_bytes=2**31, time_s=10.0)
 
 
 def workers() -> list[int]:
@@ -81,14 +82,14 @@ async def test_prepare_beyond_the_memory_limit_costs_that_image() -> None:
 async def test_prepare_of_the_largest_allowed_images_has_the_memory_it_needs() -> None:
     """Transparent and deep pictures need most, and fit all the same."""
     async with decoders() as pool:
-        for mode in ("RGBA", "I;16"):
-            data = encoded(Image.new(mode, (8660, 8660)), "PNG")
+        for mode, kind in (("RGBA", "PNG"), ("I;16", "PNG"), ("RGB", "WEBP")):
+            data = encoded(Image.new(mode, (8660, 8660)), kind)
             assert await pool.prepare(Parcel.of(data), "bmp")
 
 
 async def test_prepare_that_takes_too_long_costs_that_image() -> None:
     """A stopped process stands for one in an endless loop; the next image gets a new one."""
-    async with decoders(DecodingLimits(75_000_000, 2**30, 1.0)) as pool:
+    async with decoders(DecodingLimits(75_000_000, 2**31, 1.0)) as pool:
         await pool.inspect(Parcel.of(GREY_PNG))
         (worker,) = workers()
         os.kill(worker, signal.SIGSTOP)
@@ -178,3 +179,83 @@ async def test_close_while_images_are_prepared_gives_each_caller_an_answer() -> 
         with pytest.raises(StoppingError):
             await pool.prepare(Parcel.of(GREY_PNG), "bmp")
         await until(lambda: len(os.listdir("/proc/self/fd")) < descriptors)
+
+
+async def test_prepare_while_workers_are_killed_again_and_again_blames_no_image() -> None:
+    """The memory may have run out, which the image can't help."""
+    async with decoders() as pool:
+        await pool.inspect(Parcel.of(GREY_PNG))
+        killed: set[int] = set()
+
+        async def kill() -> None:
+            while True:
+                for worker in set(workers()) - killed:
+                    killed.add(worker)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(worker, signal.SIGKILL)
+                await asyncio.sleep(0.001)
+
+        killing = asyncio.create_task(kill())
+        try:
+            with pytest.raises(OutOfResourcesError, match="are being killed"):
+                await pool.prepare(Parcel.of(GREY_PNG), "bmp")
+        finally:
+            killing.cancel()
+            await asyncio.gather(killing, return_exceptions=True)
+        assert await pool.prepare(Parcel.of(GREY_PNG), "bmp")
+
+
+@pytest.mark.parametrize(
+    "answer", [b'{"bytes": 1000000}', b'{"bytes": "x"}', b"[]", b"no JSON", b'{"error": "x"}']
+)
+async def test_prepare_in_a_worker_that_answers_nonsense_costs_that_image(
+    answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file may have taken it over; the next image gets a new process."""
+    async with decoders() as pool:
+        await pool.inspect(Parcel.of(GREY_PNG))
+        before = workers()
+
+        async def ask(self: object, *question: object) -> bytes:
+            return answer
+
+        with monkeypatch.context() as patch:
+            patch.setattr("adapter.images.pool._Worker.ask", ask)
+            with pytest.raises(ImageDamagedError, match="nonsense"):
+                await pool.prepare(Parcel.of(GREY_PNG), "bmp")
+        assert await pool.prepare(Parcel.of(GREY_PNG), "bmp")
+        assert workers() != before
+
+
+async def test_workers_know_no_secrets_and_get_no_privileges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hostile file that takes one over finds little there."""
+    for name in ("CAPTION_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "secret")
+    async with decoders() as pool:
+        await pool.inspect(Parcel.of(GREY_PNG))
+        (worker,) = workers()
+        process = Path(f"/proc/{worker}")
+        assert b"secret" not in (process / "environ").read_bytes()
+        assert "NoNewPrivs:\t1" in (process / "status").read_text()
+        assert int((process / "oom_score_adj").read_text()) >= 500
+        assert (process / "fd/2").readlink() == Path("/dev/null"), "libtiff would fill the log"
+
+
+async def test_prepare_of_the_lowest_rank_goes_first() -> None:
+    """A batch of pictures that take long doesn't hold up a single one."""
+    async with decoders() as pool:
+        await pool.inspect(Parcel.of(GREY_PNG))
+        (worker,) = workers()
+        os.kill(worker, signal.SIGSTOP)
+        ended: list[str] = []
+
+        async def prepare(name: str, rank: int) -> None:
+            await pool.prepare(Parcel.of(GREY_PNG), "bmp", rank)
+            ended.append(name)
+
+        asked = [("at work", 1), ("batch", 1), ("batch", 1), ("person", 0)]
+        asking = [asyncio.create_task(prepare(*one)) for one in asked]
+        await asyncio.sleep(0)  # one is at work, the others wait
+        os.kill(worker, signal.SIGCONT)
+        await asyncio.gather(*asking)
+        assert ended == ["at work", "person", "batch", "batch"]

@@ -18,6 +18,8 @@ MAX_MESSAGES = 256  # far more than the model's context can hold
 MAX_PARTS = 64
 MAX_STOPS = 16
 MAX_CHOICES = 128  # OpenAI's limit
+MAX_LOGPROBS = 65_536  # of all choices' tokens together; each takes some 100 bytes on its way
+MAX_ANSWER_TOKENS = 4096  # that the model's context has room for
 INT64 = 2**63
 INT32 = 2**31
 # Fields that say nothing about the answer's content: bookkeeping, and hints to OpenAI's own service.
@@ -153,6 +155,12 @@ class ChatBody(PromptOptions):
             repetition_penalty=self.repetition_penalty,
             top_logprobs=(self.top_logprobs or 0) if self.logprobs else None,
         )
+        if sampling.top_logprobs is not None:
+            told = sampling.n * min(sampling.max_tokens, MAX_ANSWER_TOKENS) * (sampling.top_logprobs + 1)
+            if told > MAX_LOGPROBS:
+                raise WrongFieldError(
+                    "logprobs", f"would be {told}: at most {MAX_LOGPROBS} are given; lower n or max_tokens"
+                )
         if sampling.n > 1 and sampling.temperature == 0:
             raise WrongFieldError("n", "must be 1 at temperature 0: all answers would be the same")
         return sampling

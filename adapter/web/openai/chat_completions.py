@@ -1,6 +1,7 @@
 """Answers `POST /v1/chat/completions`, through the captioner and the prompts that all faces share."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,7 +57,8 @@ async def create_chat_completion(request: web.Request) -> web.StreamResponse:
 
 async def _read_chat(request: web.Request) -> Chat:
     shared = request.config_dict
-    fields = await shared[BODIES].read_object(request, shared[SETTINGS].max_chat_body_bytes)
+    settings = shared[SETTINGS]
+    fields = await shared[BODIES].read_object(request, settings.max_body_bytes, settings.max_image_url_bytes)
     return to_chat(parse_body(fields), shared[BOOK], shared[MODELS])
 
 
@@ -87,7 +89,8 @@ async def _image(request: web.Request, place: ImagePlace | None) -> ImageSource 
     if place is None:
         return None
     shared = request.config_dict
-    image = await to_source(place.url, shared[REMOTE_IMAGES])
+    hold = functools.partial(shared[BODIES].hold, request)
+    image = await to_source(place.url, shared[REMOTE_IMAGES], hold)
     await shared[CAPTIONER].inspect(image)
     return image
 

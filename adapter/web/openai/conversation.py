@@ -6,7 +6,7 @@ Nothing of a client's body is passed on as it came: what the engine gets is buil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from adapter.caption.prompts import PromptBook, refuse_special_tokens, with_options
+from adapter.caption.prompts import MAX_PROMPT, PromptBook, refuse_long, refuse_special_tokens, with_options
 from adapter.caption.request import CaptionRequest, Message
 from adapter.errors import InvalidRequestError, WrongFieldError, fields_named
 from adapter.web.openai.chat_body import ChatBody, ChatMessage, ImagePart
@@ -62,6 +62,7 @@ def _find_image(messages: Sequence[ChatMessage]) -> ImagePlace | None:
 def _messages(body: ChatBody, model: VirtualModel, book: PromptBook) -> list[Message]:
     messages = []
     for number, message in enumerate(body.messages):
+        refuse_long(message.text, MAX_PROMPT, f"messages[{number}].content")
         refuse_special_tokens(message.text, f"messages[{number}].content")
         role = "system" if message.role == "developer" else message.role
         text = _prompt(body, model, message.text, book) if message.has_image else message.text

@@ -1,5 +1,6 @@
 """What an image's URL stands for: bytes in the URL itself, a file, or a file on another machine."""
 
+from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 from adapter.errors import InvalidRequestError
@@ -10,8 +11,8 @@ LOCAL_HOSTS = ("", "localhost")
 MAX_SHORT_URL = 500  # characters in a line of the log
 
 
-async def to_source(url: str, remote_images: RemoteImages) -> ImageSource:
-    """Gives the image's source, which for an http(s) URL is fetched here.
+async def to_source(url: str, remote_images: RemoteImages, hold: Callable[[int], None]) -> ImageSource:
+    """Gives the image's source, which for an http(s) URL is fetched here; `hold` is told the bytes that came.
 
     Raises InvalidRequestError for any other URL, and as `RemoteImages.fetch` does.
     """
@@ -24,7 +25,7 @@ async def to_source(url: str, remote_images: RemoteImages) -> ImageSource:
     if parts.scheme == "file" and parts.netloc in LOCAL_HOSTS:
         return ImageFile(unquote(parts.path))
     if parts.scheme in ("http", "https"):
-        return await remote_images.fetch(url)
+        return await remote_images.fetch(url, hold)
     raise InvalidRequestError("An image's URL must be a data:, file: or https: URL")
 
 

@@ -29,6 +29,28 @@ class ImageSettings(SettingsGroup):
     decode_memory_bytes: int = described(
         "Most memory for decoding one image, in bytes.", 2**31, ge=64 * 2**20
     )
+    allowed_roots: str | None = described(
+        "Folders that images may be read from, separated by colons; / for any, or none. "
+        "Default: any, but with a key or beyond this machine it must be set.",
+    )
+
+    @field_validator("allowed_roots")
+    @classmethod
+    def _are_folders(cls, folders: str | None) -> str | None:
+        for folder in ("" if folders == NO_FOLDER else folders or "").split(os.pathsep):
+            if folder and not (os.path.isabs(folder) and os.path.isdir(folder)):
+                raise ValueError(f"{folder} is not the absolute path of a folder")
+        return folders
+
+    @property
+    def roots(self) -> tuple[str, ...] | None:
+        """The `allowed_roots` one by one, None for any; where one is a link, also what it leads to."""
+        if self.allowed_roots is None:
+            return None
+        if self.allowed_roots == NO_FOLDER:
+            return ()
+        folders = [folder for folder in self.allowed_roots.split(os.pathsep) if folder]
+        return tuple(dict.fromkeys([*folders, *map(os.path.realpath, folders)]))
 
 
 class OutputSettings(SettingsGroup):
@@ -57,10 +79,6 @@ class ServiceSettings(SettingsGroup):
         min_length=1,
     )
     insecure: bool = described("Listen beyond this machine without a key all the same.", False)
-    allowed_roots: str | None = described(
-        "Folders that images may be read from, separated by colons; / for any, or none. "
-        "Default: any, but with a key or beyond this machine it must be set.",
-    )
     allowed_origins: str | None = described(
         "Origins of web pages that may use the service from a browser, as https://HOST:PORT, "
         "separated by commas; * for any. Default: none.",
@@ -107,24 +125,6 @@ class ServiceSettings(SettingsGroup):
     )
     log_captions: bool = described("Write prompts and captions into the log.", False)
     preload: bool = described("Accepted for older start scripts: the engine always preloads.", True)
-
-    @field_validator("allowed_roots")
-    @classmethod
-    def _are_folders(cls, folders: str | None) -> str | None:
-        for folder in ("" if folders == NO_FOLDER else folders or "").split(os.pathsep):
-            if folder and not (os.path.isabs(folder) and os.path.isdir(folder)):
-                raise ValueError(f"{folder} is not the absolute path of a folder")
-        return folders
-
-    @property
-    def roots(self) -> tuple[str, ...] | None:
-        """The `allowed_roots` one by one, None for any; where one is a link, also what it leads to."""
-        if self.allowed_roots is None:
-            return None
-        if self.allowed_roots == NO_FOLDER:
-            return ()
-        folders = [folder for folder in self.allowed_roots.split(os.pathsep) if folder]
-        return tuple(dict.fromkeys([*folders, *map(os.path.realpath, folders)]))
 
     @property
     def key(self) -> str | None:

@@ -167,7 +167,7 @@ async def captioner_for(
         gpus = () if urls else await list_gpus()
         fleet = await stack.enter_async_context(running(fleet_for(chosen, book.system_prompt, gpus)))
         # The run limits itself, and has its own patience with the engines.
-        captioner = Captioner(fleet, Preparation(chosen), Admission(lambda: sys.maxsize, 0))
+        captioner = Captioner(fleet, Preparation(chosen, chosen.roots), Admission(lambda: sys.maxsize, 0))
         try:
             yield captioner
         finally:

@@ -17,6 +17,7 @@ from adapter.dataset.records import WRITTEN, Entry, Failure
 from adapter.dataset.stable_hash import stable_hash
 from adapter.policy import ExitCode
 from tests.command import Command
+from tests.waiting import until
 
 SUPER_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 
@@ -221,6 +222,34 @@ async def test_hand_edits_survive_a_run_over_a_part_or_with_another_ledger(
     assert command.text("sub/a.txt").startswith("my own words, ")
     ended = await command.caption("--existing", "overwrite", "--seed", "4", "--json")
     assert ended.json["edited"] == 1
+
+
+async def test_links_to_images_outside_of_the_allowed_folders_are_refused(
+    command: Command, tmp_path: Path
+) -> None:
+    """A run may be told what it may read, as the service is."""
+    command.picture("a.png")
+    (tmp_path / "away").mkdir()
+    command.picture("b.png", 1).rename(tmp_path / "away/b.png")
+    (command.folder / "b.png").symlink_to(tmp_path / "away/b.png")
+    ended = await command.caption("--json", CAPTION_ALLOWED_ROOTS=str(command.folder))
+    assert (ended.json["done"], list(ended.json["failures"])) == (1, ["file_not_allowed"])
+
+
+async def test_two_runs_over_a_dataset_and_a_part_of_it_never_meet(command: Command) -> None:
+    """The second one is told that the first one works on it, and no text is mixed."""
+    for number in range(20):
+        command.picture(f"sub/{number}.png", number)
+    go_on = asyncio.Event()
+    command.answer_after(go_on)
+    first = await command.start("caption", ".")
+    await until(lambda: bool(command.asked()))
+    second = await command.caption("sub")
+    assert second.code == ExitCode.WRONG_USAGE
+    assert "Another run works on this dataset" in second.errors
+    go_on.set()
+    assert (await first.end()).code == ExitCode.DONE
+    assert len(command.texts()) == 20
 
 
 async def test_names_that_a_terminal_would_obey_are_shown_escaped(command: Command) -> None:

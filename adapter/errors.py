@@ -85,9 +85,8 @@ class CaptionError(Exception):
 
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message, field)
-        self._message = message.translate(
-            LINE_ENDS
-        )  # it may name a file that a client or a dataset has named
+        # It may name a file that a client or a dataset has named.
+        self._message = message.translate(LINE_ENDS)
         self.field = field
 
     @property

@@ -16,6 +16,7 @@ COMMANDS = {
     "serve": "Serve captions over HTTP, with an engine that starts and stops along with the service.",
     "caption": "Caption folders of images: a text file beside each. Goes on where it was when run again.",
     "undo": "Put back the texts that a run replaced, but not over later changes.",
+    "check": "Find bad texts beside a dataset's images, whoever wrote them. Needs no engine.",
     "status": "Show what was captioned in a dataset, and what failed and why.",
 }
 

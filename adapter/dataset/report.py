@@ -1,7 +1,8 @@
-"""All failures of a run as a CSV file."""
+"""Findings as a CSV file: all failures of a run, or all flaws of texts."""
 
+import contextlib
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,14 +14,20 @@ FORMULA_BEGINS = ("=", "+", "-", "@", "\t")  # which spreadsheets take for a for
 
 def write_report(path: Path, failures: Iterable[Failure]) -> None:
     """Writes the failures to the file at `path`, one per line. Raises WriteError."""
+    with open_table(path, ("image", "output", "reason", "message", "time")) as write:
+        for failure in failures:
+            when = datetime.fromtimestamp(failure.at, UTC).isoformat(timespec="seconds")
+            write((failure.image, failure.output, failure.code, failure.message, when))
+
+
+@contextlib.contextmanager
+def open_table(path: Path, header: Sequence[str]) -> Iterator[Callable[[Sequence[str]], None]]:
+    """Gives what writes one line of a CSV file, whose cells nothing takes for formulas. Raises WriteError."""
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["image", "output", "reason", "message", "time"])
-            for failure in failures:
-                when = datetime.fromtimestamp(failure.at, UTC).isoformat(timespec="seconds")
-                cells = [failure.image, failure.output, failure.code, failure.message, when]
-                writer.writerow([_cell(cell) for cell in cells])
+            writer.writerow(header)
+            yield lambda cells: writer.writerow([_cell(cell) for cell in cells]) and None
     except OSError as error:
         raise WriteError(f"{path} can't be written: {error.strerror}", error.errno or 0) from error
 

@@ -15,6 +15,7 @@ MIN_PROSE_CHARACTERS: Final = 16
 # A text that met a token limit is long. Shorter ones without a full stop are titles and prompts, unless their
 # last word can't be the last.
 MIN_CUT_CHARACTERS: Final = 800
+MAX_HASHTAG_CHARACTERS: Final = 400
 _SENTENCE_BREAK = re.compile(r"[a-z)\"\u201d][.!?][\"\u201d)]?\s+[A-Z]")
 _HASHTAGS = re.compile(r"(?:\s*#\w+)+$")
 
@@ -49,7 +50,9 @@ def _cut(text: str, form: Form, finish_reason: str | None) -> Place | None:
     end = len(text.rstrip())
     if finish_reason is not None or form is not Form.PROSE:
         return (max(end - 1, 0), end) if finish_reason == "length" else None
-    end = len(_HASHTAGS.sub("", text[:end]))
+    # Only the end is searched: of hashtags alone, each would be tried as the first one.
+    start = max(end - MAX_HASHTAG_CHARACTERS, 0)
+    end = start + len(_HASHTAGS.sub("", text[start:end]))
     last = text[end - 1 : end]
     if (
         not (last.isalnum() or last in ",;:-(")
@@ -57,7 +60,7 @@ def _cut(text: str, form: Form, finish_reason: str | None) -> Place | None:
         or not _SENTENCE_BREAK.search(text)
     ):
         return None
-    last_word = text[:end].rsplit(None, 1)[-1].lower()
+    last_word = text[start:end].rsplit(None, 1)[-1].lower()
     return (end - 1, end) if end >= MIN_CUT_CHARACTERS or last_word in ENGLISH else None
 
 

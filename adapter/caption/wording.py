@@ -14,7 +14,9 @@ MAX_FOREIGN_LETTERS: Final = 0.15
 WINDOW_WORDS: Final = 24
 MIN_FOREIGN_STOP_WORDS: Final = 5
 
-_QUOTED = re.compile(r"\"[^\"\n]{1,400}\"|\u201c[^\u201d\n]{1,400}\u201d|\u00ab[^\u00bb\n]{1,400}\u00bb")
+_QUOTED = re.compile(
+    r"\"[^\"\n]{1,400}\"|\u201c[^\u201c\u201d\n]{1,400}\u201d|\u00ab[^\u00ab\u00bb\n]{1,400}\u00bb"
+)
 # The prompt given back instead of an answer.
 _ECHO = re.compile(
     r"\s*(?:Write|Describe|Generate|Create|Produce|Give) (?:an?|the|this|me|one)\b[^.\n]{0,80}"

@@ -134,17 +134,14 @@ def test_judge_misses_a_trigger() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "\n" * 100, "a" * 100_000, "<" * 100_000, '"' * 50_001, ", " * 50_000, "é é " * 25_000]
+    "piece", ["\n", "a", "<", '"', "\u00ab", ", ", "\u00e9 ", "#a", "\n* ", "If you like "]
 )
-@pytest.mark.parametrize("form", [*Form, None])
-def test_judge_takes_any_text(text: str, form: Form | None) -> None:
-    """However long, in a moment."""
-    assert {flaw.kind for flaw in judge(text, form)} & {
-        Kind.EMPTY,
-        Kind.LOOP,
-        Kind.NONSENSE,
-        Kind.TAG_LOOP,
-    } or (form is None or form is Form.TAGS)
+def test_judge_takes_any_text(piece: str) -> None:
+    """However long: its time grows with the length, and not with the square, which would be hours here."""
+    text = piece * (500_000 // len(piece)) + " b"
+    for form in (*Form, None):
+        assert all(0 <= flaw.start <= flaw.end <= len(text) for flaw in judge(text, form))
+    assert any(flaw.weight is Weight.HARD for flaw in judge(text, Form.PROSE, "stop"))
 
 
 def test_guess_form_tells_lists_from_sentences() -> None:

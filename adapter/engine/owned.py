@@ -224,7 +224,8 @@ class _LineReader:
 
     def __call__(self, line: str) -> None:
         self._reader.read(line)
-        self._status.update(progress=self._reader.current)
+        if not self._reader.is_asleep:  # the status may be that of a process started since
+            self._status.update(progress=self._reader.current)
         self._output.add(line)
         log.info("%s: %s", self._name, line)
 

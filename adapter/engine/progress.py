@@ -100,12 +100,15 @@ class ProgressReader:
 
     def __init__(self) -> None:
         self.current = Progress()
+        self.is_asleep = False
         self._packages = 0
         self._error: str | None = None
         self._last_raised: str | None = None
 
     def read(self, line: str) -> None:
-        """Takes one line of output, without its line end."""
+        """Takes one line of output, without its line end. Of a sleeping engine it changes nothing."""
+        if self.is_asleep:
+            return
         self._note_error(line)
         if line.startswith("download: "):
             self._read_download(line.removeprefix("download: "))
@@ -146,6 +149,7 @@ class ProgressReader:
         why = (
             "the next request starts the engine" if failure is None else f"it couldn't be started: {failure}"
         )
+        self.is_asleep = True
         self.current = Progress("idle", f"Asleep: {why}")
 
     def restarting(self, reason: str) -> None:

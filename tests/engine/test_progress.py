@@ -118,6 +118,18 @@ def test_read_after_an_error_keeps_the_error() -> None:
     assert reader.current.message == "Broken"
 
 
+def test_read_of_an_engine_that_sleeps_changes_nothing() -> None:
+    """Its last lines may come after it was told to end."""
+    reader = ProgressReader()
+    reader.read("Starting to load model")
+    reader.asleep(None)
+    asleep = reader.current
+    for line in ("init engine (profile) took 2.1 s", "RuntimeError: No space left on device"):
+        reader.read(line)
+    assert reader.current == asleep
+    assert asleep.message == "Asleep: the next request starts the engine"
+
+
 def test_as_dict_has_the_contracts_fields() -> None:
     """Its values are those of JSON."""
     assert set(json.loads(json.dumps(Progress().as_dict()))) == {

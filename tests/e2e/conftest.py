@@ -112,9 +112,13 @@ class RunningService:
         self.sessions -= {os.getsid(0)}
         return [pid for pid, session in session_of.items() if pid in marked or session in self.sessions]
 
+    def engine_processes(self) -> list[int]:
+        """Gives the processes of vLLM, none where there is no engine just now."""
+        return [pid for pid in self.descendants() if b"vllm.entrypoints" in command_line(pid)]
+
     def kill_engine(self, number: signal.Signals) -> None:
         """Sends a signal to the engine's processes, as an accident would."""
-        engine = [pid for pid in self.descendants() if b"vllm.entrypoints" in command_line(pid)]
+        engine = self.engine_processes()
         assert engine
         for pid in engine:
             os.kill(pid, number)

@@ -35,7 +35,7 @@ def judge(
     else:
         cut = _cut(text, form, finish_reason)
         places = {Kind.CUT: cut} | {kind: find(text, form) for kind, find in _JUDGES.items()}
-    if trigger.lower() not in text.lower():
+    if trigger and trigger.lower() not in text.lower():
         places[Kind.TRIGGER_MISSING] = 0, 0
     return tuple(Flaw(kind, *place) for kind in Kind if (place := places.get(kind)) is not None)
 

@@ -30,22 +30,15 @@ _DIGITS = re.compile(r"\d+")
 _ONES: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _TENS: Final = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _TEENS: Final = (
-    *("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
-    *(
-        "nineteen",
-        "first",
-        "second",
-        "third",
-        "fourth",
-        "fifth",
-        "sixth",
-        "seventh",
-        "eighth",
-        "ninth",
-        "tenth",
-    ),
+    *("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen"),
+    *("sixteen", "seventeen", "eighteen", "nineteen"),
 )
-_NUMBERS: Final = frozenset([*_ONES, *_TENS, *_TEENS, *(f"{ten}-{one}" for ten in _TENS for one in _ONES)])
+_ORDINALS: Final = (
+    *("first", "second", "third", "fourth", "fifth"),
+    *("sixth", "seventh", "eighth", "ninth", "tenth"),
+)
+_COMPOUNDS: Final = (f"{ten}-{one}" for ten in _TENS for one in _ONES)
+_NUMBERS: Final = frozenset((*_ONES, *_TEENS, *_TENS, *_ORDINALS, *_COMPOUNDS))
 
 
 class _Words(NamedTuple):

@@ -4,14 +4,15 @@ import contextlib
 import os
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import IO, Annotated, Literal
 
 import orjson
 from cyclopts import Parameter
 
 from adapter.caption.flaws import Flaw, Form, Kind
-from adapter.cli.results import print_result
+from adapter.cli.results import print_pieces, print_result
 from adapter.dataset.checking import SHOWN_CHARACTERS, Check, Judged
 from adapter.dataset.records import on_one_line
 from adapter.dataset.report import open_table
@@ -54,15 +55,14 @@ def check(
         )
         for judged in judging.run():
             if as_json:
-                items.write((b"," if items.tell() else b"") + orjson.dumps(_item(judged)))
+                items.write(orjson.dumps(_item(judged)) + b"\n")
             for name, weight, shown in _findings(judged):
                 if write is not None:
                     write((judged.path, name, weight, shown))
                 if len(examples[name]) < EXAMPLES:
                     examples[name].append(f"  {on_one_line(judged.path)}: {shown}")
         if as_json:
-            items.seek(0)
-            print_result(_as_json(judging, items.read()))
+            print_pieces(_as_json(judging, items))
         else:
             print_result("\n".join(_lines(judging, examples)))
     return ExitCode.SOME_FAILED if judging.hard or judging.unread else ExitCode.DONE
@@ -91,7 +91,7 @@ def _item(judged: Judged) -> dict[str, object]:
     return item | {"problem": judged.problem} if judged.problem else item
 
 
-def _as_json(judging: Check, items: bytes) -> str:
+def _as_json(judging: Check, items: IO[bytes]) -> Iterator[str]:
     whole = {
         "texts": judging.texts,
         "flawed": judging.flawed,
@@ -104,7 +104,11 @@ def _as_json(judging: Check, items: bytes) -> str:
         ],
         "phrases": [{"words": phrase.words, "share": phrase.share} for phrase in judging.phrases],
     }
-    return f'{orjson.dumps(whole).decode()[:-1]},"items":[{items.decode()}]}}'
+    yield orjson.dumps(whole).decode()[:-1] + ',"items":['
+    items.seek(0)
+    for number, line in enumerate(items):
+        yield ("," if number else "") + line.decode().rstrip("\n")
+    yield "]}"
 
 
 def _lines(judging: Check, examples: dict[str, list[str]]) -> list[str]:

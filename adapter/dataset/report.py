@@ -27,7 +27,11 @@ def open_table(path: Path, header: Sequence[str]) -> Iterator[Callable[[Sequence
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(header)
-            yield lambda cells: writer.writerow([_cell(cell) for cell in cells]) and None
+
+            def write(cells: Sequence[str]) -> None:
+                writer.writerow([_cell(cell) for cell in cells])
+
+            yield write
     except OSError as error:
         raise WriteError(f"{path} can't be written: {error.strerror}", error.errno or 0) from error
 

@@ -54,12 +54,16 @@ class Dataset:
 
         The ledger may have come with the dataset, and name anything.
         """
-        key = name if self._is_own else self.input.key(self.place(name))
+        key = self._named_key(name)
         return key if key is not None and self.input.holds(key) else None
 
     def has(self, name: str) -> bool:
         """Tells whether the ledger's name is that of an image which is there."""
-        return os.path.exists(self.place(name)) if self.key(name) is not None else False
+        key = self._named_key(name)
+        return key is not None and self.input.has(key)
+
+    def _named_key(self, name: str) -> str | None:
+        return name if self._is_own else self.input.key(self.place(name))
 
     def lookup(self, outputs: Sequence[str], *, nearby: bool) -> dict[str, Entry]:
         """Gives what is known of texts, and with `nearby` also by ledgers that are nearer to them.

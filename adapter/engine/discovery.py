@@ -89,7 +89,7 @@ async def find_engines(settings: EngineSettings) -> tuple[str, ...]:
     ]
     for first in fitting:
         if first.service is not None:
-            # One that is loading or asleep answers later: its service is alive, or it wouldn't be announced.
+            # Even while it loads or sleeps it counts: only a service that is alive announces its engines.
             return tuple(engine.url for engine in fitting if engine.service == first.service)
         client = EngineClient(first.url, HEALTH_TIMEOUT_S)
         try:

@@ -26,7 +26,7 @@ class Fleet:
 
     @property
     def status(self) -> Status:
-        """How the engines are, together: as the one that is furthest."""
+        """The status of all engines together, which is that of the most advanced one."""
         names = [engine.identity.name for engine in self.engines]
         return together(dict(zip(names, self._statuses.value, strict=True)))
 

@@ -38,7 +38,7 @@ if find_spec("pillow_jxl"):
     EXTENSIONS_OF["JXL"] = ".jxl"
 FORMATS = tuple(EXTENSIONS_OF)
 EXTENSIONS = frozenset(" ".join(EXTENSIONS_OF.values()).split())
-EXACT_PIXELS = 2_000_000  # an image of at most so many has the reference's very bits in any case
+EXACT_PIXELS = 2_000_000  # up to this size, an image always gets exactly the reference's bits
 DRAFT_SIDE_PX = 3 * SIDE_PX  # twice leaves differences of up to 5 of 255 (bench/README.md)
 LANCZOS = Image.Resampling.LANCZOS
 WHITE = (255, 255, 255, 255)

@@ -40,7 +40,7 @@ async def put_all(batch: list[Finished]) -> tuple[Tally, list[Event], Claims]:
 
 
 async def test_write_has_written_all_that_was_put_in_by_its_end(tmp_path: Path, dataset: Dataset) -> None:
-    """Each text is told of once, and its claim released."""
+    """The outbox reports each text once, and releases its claim."""
     batch = [finished(dataset, f"{number}.png") for number in range(200)]
     tally, events, claims = await put_all(batch)
     assert (tally.done, tally.completion_tokens) == (200, 1000)

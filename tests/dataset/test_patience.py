@@ -87,7 +87,7 @@ async def test_until_ready_takes_any_limit(engine: tuple[FakeEngine, str], limit
 
 
 async def test_the_limit_counts_from_when_the_engine_has_come(engine: tuple[FakeEngine, str]) -> None:
-    """An engine may load for longer than the run has patience with one that is away."""
+    """Loading may take longer than the time for which the run waits for a lost engine."""
     async with running(fleet_for(RunSettings.load({"engine_url": engine[1]}), "")) as fleet:
         events: list[Event] = []
         waiting = Patience(fleet, 600, events.append)

@@ -52,7 +52,7 @@ LIMIT_S = 30
 
 @dataclass
 class Stage:
-    """A dataset with an engine, and what was told of the runs over it."""
+    """A dataset with an engine, and the events that its runs reported."""
 
     engine: FakeEngine
     dataset: Dataset

@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def test_find_engines_when_one_is_named_gives_that(folder: Path) -> None:
-    """The one that is named wins over one that runs."""
+    """A named engine wins over a running one."""
     settings = EngineSettings.load({"engine_url": "http://127.0.0.1:1", "run_dir": folder})
     with announced(folder, SERVICE):
         assert await find_engines(settings) == ("http://127.0.0.1:1",)

@@ -82,7 +82,7 @@ async def test_follow_of_a_server_that_passes_its_checks_makes_it_ready(
 async def test_follow_of_a_server_that_fails_every_check_ends_untrusted(
     served: tuple[FakeEngine, str],
 ) -> None:
-    """Each failure is told of, and after a few of them the server should be started again."""
+    """The supervision reports each failure, and asks for a restart of the server after a few."""
     engine, url = served
     engine.sees = False
     async with supervised(url, Probe("You are.", "Say.", engine.tokens)) as (supervision, status):

@@ -33,6 +33,7 @@ CaptionError                            500  machine  never
     EngineError                         502  engine   now      the engine answered, but not with a caption
         EngineRefusedError              502  engine   never    it found the request itself wrong
         EmptyCaptionError               502  engine   now      the model wrote nothing
+        BadCaptionError                 502  engine   never    all answers had flaws that spoil a training set
         EngineTimeoutError              504  engine   never    it took longer than allowed
         EngineGoneError                 502  engine   never    a run's patience with its engine has ended
         EngineUnavailableError          503  engine   later    there is no engine to ask at the moment
@@ -46,9 +47,8 @@ A message is one line that is safe to show to a client: it says what to do, and 
 client didn't send and no text of a library. Details for the log go into the exception's cause.
 """
 
-import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from adapter.policy import EXIT_CODE_OF, ExitCode, Fault, Retry
@@ -111,7 +111,7 @@ class InvalidRequestError(CaptionError, status=400, fault=Fault.REQUEST): ...
 class WrongFieldError(InvalidRequestError, code="invalid_request"):
     """The message is the field's name and the problem.
 
-    Where the error is raised, the field has the project's own name; `fields_named` gives it the name that the
+    Where the error is raised, the field has the project's own name; `field_names` gives it the name that the
     face's users know.
     """
 
@@ -121,16 +121,6 @@ class WrongFieldError(InvalidRequestError, code="invalid_request"):
     @property
     def message(self) -> str:
         return f"{self.field} {self._message}"
-
-
-@contextlib.contextmanager
-def fields_named(names: Mapping[str, str]) -> Iterator[None]:
-    """Renames the field of any InvalidRequestError that is raised in the context, where `names` has it."""
-    try:
-        yield
-    except InvalidRequestError as error:
-        error.field = names.get(error.field or "", error.field)
-        raise
 
 
 class UnknownStyleError(InvalidRequestError): ...
@@ -219,6 +209,15 @@ class EngineRefusedError(EngineError, retry=Retry.NEVER): ...
 class EmptyCaptionError(EngineError):
     def __init__(self) -> None:
         super().__init__("The model wrote nothing")
+
+
+class BadCaptionError(EngineError, retry=Retry.NEVER):
+    """`text` is the least bad of the answers, and `flaws` names what is wrong with it."""
+
+    def __init__(self, text: str, flaws: Sequence[str], attempts: int) -> None:
+        tries = "one attempt" if attempts == 1 else f"{attempts} attempts"
+        super().__init__(f"No good caption in {tries}: {', '.join(flaws)}")
+        self.text, self.flaws, self.attempts = text, tuple(flaws), attempts
 
 
 # Another try would take as long, and hold up others.

@@ -10,6 +10,7 @@ from adapter.config import PROJECT_DIR, SettingsGroup, default_log_dir, describe
 from adapter.engine_settings import EngineSettings
 
 NO_FOLDER = "none"
+MAX_ATTEMPTS = 20  # each is warmer than the one before, and from 2.0 on nothing but noise comes
 
 
 class ImageSettings(SettingsGroup):
@@ -67,6 +68,18 @@ class OutputSettings(SettingsGroup):
         "Lines for people, or one JSON object per line for machines.", "text"
     )
     log_level: Literal["debug", "info", "warning", "error"] = described("How much is logged.", "info")
+
+
+class QualitySettings(SettingsGroup):
+    """Captions: what becomes of bad ones."""
+
+    attempts: int = described(
+        "How often the model is asked for one caption, until it is a good one.", 3, ge=1, le=MAX_ATTEMPTS
+    )
+    on_flaw: Literal["fail", "keep"] = described(
+        "What becomes of a caption that is bad after all attempts: it fails, or is given out all the same.",
+        "fail",
+    )
 
 
 class ServiceSettings(SettingsGroup):
@@ -142,8 +155,8 @@ class ServiceSettings(SettingsGroup):
         return listed(self.allowed_origins)
 
 
-class RunSettings(OutputSettings, ImageSettings, EngineSettings):
-    """What a dataset run needs: everything that concerns engine, images and logs."""
+class RunSettings(OutputSettings, ImageSettings, QualitySettings, EngineSettings):
+    """What a dataset run needs: everything that concerns engine, images, captions and logs."""
 
 
 class Settings(ServiceSettings, RunSettings):

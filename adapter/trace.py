@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 # read: reading the file. wait: waiting for a turn, or for an engine that is away. prepare: decoding, with the
@@ -27,6 +27,7 @@ class Trace:
         self.prompt_tokens = 0
         self.completion_tokens = 0
         self.failures: Counter[str] = Counter()  # by the error's code
+        self.flaws: Counter[str] = Counter()  # of answers that weren't good enough, by kind
         self._observe = observe
 
     @contextlib.contextmanager
@@ -41,11 +42,18 @@ class Trace:
             if self._observe is not None:
                 self._observe(stage, seconds)
 
-    def succeed(self, prompt: str, caption: str, prompt_tokens: int, completion_tokens: int) -> None:
-        """Counts one more caption."""
-        self.captions += 1
+    def read(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Counts the tokens of one more answer of the engine's, whatever becomes of it."""
         self.prompt_tokens += prompt_tokens
         self.completion_tokens += completion_tokens
+
+    def reject(self, flaws: Iterable[str]) -> None:
+        """Counts the flaws of an answer that isn't given out, or not as it is."""
+        self.flaws.update(map(str, flaws))
+
+    def succeed(self, prompt: str, caption: str) -> None:
+        """Counts one more caption."""
+        self.captions += 1
         if self.texts is not None:
             self.texts.append((prompt, caption))
 

@@ -161,7 +161,7 @@ class Command:
 
         async def wait(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
             await event.wait()
-            return web.json_response(completion(f"a picture {len(self.engine.asked)}"))
+            return web.json_response(completion(f"a picture numbered {len(self.engine.asked)}"))
 
         self.answer_captions(wait)
 

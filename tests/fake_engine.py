@@ -47,6 +47,12 @@ def image_url(body: dict[str, Any]) -> str:
     return ""
 
 
+def prompt(body: dict[str, Any]) -> str:
+    """Gives what was said last, empty where nothing was."""
+    content = body["messages"][-1]["content"] if body["messages"] else ""
+    return content if isinstance(content, str) else str(content[-1].get("text", ""))
+
+
 def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
     """Gives one piece of a streamed chat completion as vLLM sends it."""
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
@@ -139,7 +145,7 @@ class FakeEngine:
             if self.answer is not None:
                 return await self.answer(request)
             digest = hashlib.sha256(image_url(body).encode() if self.sees else b"").hexdigest()[:8]
-            text = f" a picture {digest} \n"
+            text = f" picture, {digest}, frame \n" if " tags" in prompt(body) else f" a picture {digest} \n"
             if body.get("stream"):
                 return await self._stream(request, text)
             return web.json_response(completion(text))

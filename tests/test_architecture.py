@@ -17,8 +17,8 @@ MAX_LINES = 250
 # Each part may import itself and those in the levels before its own, but no other part of its level.
 LEVELS = (
     ("policy",),
-    ("errors",),
-    ("config",),
+    ("errors", "stable_hash"),
+    ("config", "field_names"),
     ("engine_settings",),
     ("settings", "trace", "logs", "turns"),
     ("caption", "images"),
@@ -52,6 +52,7 @@ PROBES_PROCESSES = ("engine.discovery",)  # by signal 0, which no process notice
 PURE = (
     "policy",
     "errors",
+    "stable_hash",
     "caption",
     "engine.load",
     "engine.liveness",

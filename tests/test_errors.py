@@ -20,9 +20,7 @@ from adapter.errors import (
     LedgerUnavailableError,
     NotAnImageError,
     OutOfResourcesError,
-    UnknownStyleError,
     WrongFieldError,
-    fields_named,
 )
 from adapter.policy import ExitCode, Fault, Retry, is_shortage
 
@@ -136,18 +134,6 @@ def test_ledger_errors_are_not_the_requests_fault() -> None:
     assert LedgerError.fault is Fault.MACHINE
     assert LedgerError.exit_code is ExitCode.SOME_FAILED
     assert LedgerUnavailableError.exit_code is ExitCode.WRONG_USAGE
-
-
-def test_fields_named_when_a_field_has_another_name_renames_it_in_the_message_too() -> None:
-    """Each face's users read the name that they know, and other fields keep theirs."""
-    with pytest.raises(WrongFieldError) as caught, fields_named({"length": "--length"}):
-        raise WrongFieldError("length", "must be short")
-    assert str(caught.value) == "--length must be short"
-    assert caught.value.field == "--length"
-    with pytest.raises(UnknownStyleError) as unknown, fields_named({"length": "--length"}):
-        raise UnknownStyleError("Unknown prompt style: x", "style")
-    assert str(unknown.value) == "Unknown prompt style: x"
-    assert unknown.value.field == "style"
 
 
 def test_message_is_one_line_whatever_a_file_is_called() -> None:

@@ -11,12 +11,19 @@ from adapter.errors import SettingsError
 from adapter.settings import (
     ImageSettings,
     OutputSettings,
+    QualitySettings,
     RunSettings,
     ServiceSettings,
     Settings,
 )
 
-GROUPS: tuple[type[SettingsGroup], ...] = (EngineSettings, ImageSettings, OutputSettings, ServiceSettings)
+GROUPS: tuple[type[SettingsGroup], ...] = (
+    EngineSettings,
+    ImageSettings,
+    OutputSettings,
+    QualitySettings,
+    ServiceSettings,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -22,11 +22,22 @@ def test_succeed_keeps_texts_only_when_asked_to() -> None:
     """Prompts and captions belong to the users; their numbers are counted in any case."""
     silent, open_ = Trace(), Trace(keep_texts=True)
     for trace in (silent, open_):
-        trace.succeed("Say.", "A cat.", 700, 3)
-        trace.succeed("Say.", "A dog.", 700, 4)
-        assert (trace.captions, trace.prompt_tokens, trace.completion_tokens) == (2, 1400, 7)
+        trace.succeed("Say.", "A cat.")
+        trace.succeed("Say.", "A dog.")
+        assert trace.captions == 2
     assert silent.texts is None
     assert open_.texts == [("Say.", "A cat."), ("Say.", "A dog.")]
+
+
+def test_read_and_reject_count_whatever_becomes_of_an_answer() -> None:
+    """What the engine did for a refused answer was work too."""
+    trace = Trace()
+    trace.read(700, 3)
+    trace.read(700, 4)
+    trace.reject(["loop", "cut"])
+    trace.reject(["loop"])
+    assert (trace.captions, trace.prompt_tokens, trace.completion_tokens) == (0, 1400, 7)
+    assert trace.flaws == {"loop": 2, "cut": 1}
 
 
 def test_fail_counts_by_the_errors_code() -> None:

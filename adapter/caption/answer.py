@@ -1,11 +1,12 @@
 """What the engine wrote, as users get it: whole, or chunk by chunk."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
 
+from adapter.caption.flaws import Flaw, Kind
 from adapter.caption.trigger import TriggeredText, with_trigger
 from adapter.errors import EngineError
 
@@ -48,21 +49,23 @@ class Completion(BaseModel):
 class Choice:
     """One of the texts that were asked for.
 
-    `finish_reason` is OpenAI's: `length` where `max_tokens` cut it.
+    `finish_reason` is OpenAI's: `length` where `max_tokens` cut it. `engine_reason` is the engine's own.
     """
 
     index: int
     text: str
     finish_reason: str
     logprobs: dict[str, Any] | None = None
+    engine_reason: str = ""
 
 
 @dataclass(frozen=True)
 class Answer:
     """A whole answer.
 
-    `seconds` passed from its request to its end. `weights` names what the model was loaded from. `id` and
-    `created` (Unix time) are the engine's.
+    `seconds` passed from its first request to its end. `weights` names what the model was loaded from. `id`
+    and `created` (Unix time) are the engine's. `flaws` are those of the text as it is, None where it wasn't
+    judged; `rejected` the hard ones of texts that weren't given out, or not as they were, in all `attempts`.
     """
 
     choices: tuple[Choice, ...]
@@ -72,6 +75,21 @@ class Answer:
     weights: str = ""
     id: str = ""
     created: int = 0
+    flaws: tuple[Flaw, ...] | None = None
+    attempts: int = 1
+    rejected: tuple[Kind, ...] = ()
+
+    @property
+    def is_repaired(self) -> bool:
+        """Whether the text is what is left of one that looped or was cut."""
+        return any(flaw.kind is Kind.REPAIRED for flaw in self.flaws or ())
+
+    def triggered(self, trigger: str) -> "Answer":
+        """Gives the answer with the trigger in front of each text."""
+        if not trigger:
+            return self
+        choices = (replace(choice, text=with_trigger(choice.text, trigger)) for choice in self.choices)
+        return replace(self, choices=tuple(choices))
 
     @property
     def text(self) -> str:
@@ -89,10 +107,8 @@ def to_finish_reason(reason: str) -> str:
     return FINISH_REASONS.get(reason, reason)
 
 
-def to_answer(
-    completion: Completion, trigger: str = "", *, seconds: float = 0.0, weights: str = ""
-) -> Answer:
-    """Gives the engine's answer with the trigger in front of each text.
+def to_answer(completion: Completion, *, seconds: float = 0.0, weights: str = "") -> Answer:
+    """Gives the engine's answer, each text without blanks around it.
 
     Raises EngineError where a text is missing.
     """
@@ -100,9 +116,9 @@ def to_answer(
     for choice in completion.choices:
         if choice.message.content is None:
             raise EngineError("The engine answered without a text")
-        text = with_trigger(choice.message.content, trigger)
-        reason = to_finish_reason(choice.finish_reason or "stop")
-        choices.append(Choice(choice.index, text, reason, choice.logprobs))
+        reason = choice.finish_reason or "stop"
+        text = choice.message.content.strip()
+        choices.append(Choice(choice.index, text, to_finish_reason(reason), choice.logprobs, reason))
     if not choices:
         raise EngineError("The engine answered without a caption")
     usage = completion.usage or _Usage()

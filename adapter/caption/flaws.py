@@ -34,11 +34,17 @@ class Kind(StrEnum):
     LANGUAGE = "language"
     FORM = "form"
     META = "meta"
+    WATERMARK = "watermark"
+    NAME_MISSING = "name_missing"
     TRIGGER_MISSING = "trigger_missing"
+    REPAIRED = "repaired"  # the end of a text that looped or was cut is gone
 
     @property
     def weight(self) -> Weight:
-        return Weight.SOFT if self in (Kind.META, Kind.TRIGGER_MISSING) else Weight.HARD
+        return Weight.SOFT if self in _SOFT else Weight.HARD
+
+
+_SOFT = frozenset((Kind.META, Kind.WATERMARK, Kind.NAME_MISSING, Kind.TRIGGER_MISSING, Kind.REPAIRED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +58,11 @@ class Flaw:
     @property
     def weight(self) -> Weight:
         return self.kind.weight
+
+    @property
+    def is_hard(self) -> bool:
+        return self.weight is Weight.HARD
+
+    def as_dict(self) -> dict[str, str]:
+        """Gives kind and weight for programs."""
+        return {"kind": self.kind.value, "weight": self.weight.value}

@@ -5,13 +5,16 @@ command line, is left to each face.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from adapter.caption.brief import Briefs
+from adapter.caption.flaws import Form
 from adapter.caption.sampling import Sampling
 from adapter.errors import SettingsError, UnknownStyleError, WrongFieldError
 
@@ -26,6 +29,7 @@ MAX_PROMPT, MAX_NAME, MAX_OPTION, MAX_OPTIONS = 65_536, 1024, 4096, 64
 SPECIAL_TOKEN = re.compile(r"<\|[^|]*\|>")
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+FormName = Literal["prose", "tags", "prompt"]
 
 
 class _Strict(BaseModel):
@@ -33,8 +37,9 @@ class _Strict(BaseModel):
 
 
 class CaptionType(_Strict):
-    """The three wordings of a caption type that JoyCaption was trained with."""
+    """The three wordings of a caption type that JoyCaption was trained with, and the form they ask for."""
 
+    form: FormName | None = None
     any: Text
     words: Annotated[Text, Field(pattern=r"\{words\}")]
     length: Annotated[Text, Field(pattern=r"\{length\}")]
@@ -54,6 +59,13 @@ class CaptionType(_Strict):
         raise WrongFieldError("length", f"must be one of {known}, or a number of words")
 
 
+class PromptStyle(_Strict):
+    """A style with a prompt of its own, and the form that it asks for."""
+
+    prompt: Text
+    form: FormName | None = None
+
+
 class TypeStyle(_Strict):
     """A style that stands for a caption type at any length."""
 
@@ -61,12 +73,16 @@ class TypeStyle(_Strict):
 
 
 class SamplingDefaults(_Strict):
-    """What is sent where a request says nothing. A `top_k` of 0 cuts nothing."""
+    """What is sent where a request says nothing. A `top_k` of 0 cuts nothing.
+
+    `dataset_max_tokens` stands for `max_tokens` in dataset runs, by default as in the model's card.
+    """
 
     temperature: float = Field(ge=0.0, le=2.0)
     top_p: float = Field(gt=0.0, le=1.0)
     top_k: int = Field(default=0, ge=0)
     max_tokens: int = Field(ge=1, le=2048)
+    dataset_max_tokens: int = Field(default=512, ge=1, le=2048)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +106,7 @@ class PromptBook(_Strict):
 
     system_prompt: Text
     sampling: SamplingDefaults
-    styles: dict[Text, Text | TypeStyle] = Field(min_length=1)
+    styles: dict[Text, Text | PromptStyle | TypeStyle] = Field(min_length=1)
     caption_types: dict[Text, CaptionType]
     caption_type_aliases: dict[Text, Text] = {}
     extra_options: list[Text] = []
@@ -128,7 +144,20 @@ class PromptBook(_Strict):
     @property
     def default_sampling(self) -> Sampling:
         """What is sent where a request says nothing."""
-        return Sampling(**self.sampling.model_dump())
+        return Sampling(**self.sampling.model_dump(exclude={"dataset_max_tokens"}))
+
+    @cached_property
+    def briefs(self) -> Briefs:
+        """What the prompts of this book ask for."""
+        return Briefs(self._wordings(), self.extra_options)
+
+    def _wordings(self) -> Iterator[tuple[str, Form | None]]:
+        for kind in self.caption_types.values():
+            for wording in (kind.any, kind.words, kind.length):
+                yield wording, Form(kind.form) if kind.form else None
+        for style in self.styles.values():
+            if isinstance(style, PromptStyle):
+                yield style.prompt, Form(style.form) if style.form else None
 
     @property
     def style_prompts(self) -> Mapping[str, str]:
@@ -170,9 +199,13 @@ class PromptBook(_Strict):
         if style is None:
             known = ", ".join(self.styles)
             raise UnknownStyleError(f"Unknown prompt style: {name}. Known styles: {known}", "style")
-        if isinstance(style, TypeStyle):
-            return self.caption_types[style.caption_type].any
-        return style
+        match style:
+            case TypeStyle():
+                return self.caption_types[style.caption_type].any
+            case PromptStyle():
+                return style.prompt
+            case _:
+                return style
 
 
 def with_options(text: str, choice: PromptChoice) -> str:

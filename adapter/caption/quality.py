@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from adapter.caption.adherence import name_missing, opening, trigger_missing, watermark
+from adapter.caption.brief import Brief
 from adapter.caption.flaws import Flaw, Form, Kind, Place
 from adapter.caption.repetition import loop, tag_loop
 from adapter.caption.stop_words import ENGLISH
@@ -16,34 +18,43 @@ MIN_PROSE_CHARACTERS: Final = 16
 # last word can't be the last.
 MIN_CUT_CHARACTERS: Final = 800
 MAX_HASHTAG_CHARACTERS: Final = 400
+REPETITION: Final = "repetition"  # vLLM's reason to end a text that repeats itself token by token
 _SENTENCE_BREAK = re.compile(r"[a-z)\"\u201d][.!?][\"\u201d)]?\s+[A-Z]")
 _HASHTAGS = re.compile(r"(?:\s*#\w+)+$")
 
 
-def judge(
-    text: str, form: Form | None, finish_reason: str | None = None, trigger: str = ""
-) -> tuple[Flaw, ...]:
+def judge(text: str, brief: Brief, finish_reason: str | None = None) -> tuple[Flaw, ...]:
     """Gives all flaws of a text, in the order of Kind, at most one of each kind.
 
-    `form` is what was asked for. None stands for a prompt of the user's own, which may ask for one word or
-    for German: there nothing but `empty`, `loop`, `tag_loop` and `leak` is judged. `finish_reason` is the
-    engine's. Without one, a long text of several sentences whose last one doesn't end counts as cut.
-    `trigger` is a word that the text must have.
+    Of a prompt of the user's own nothing but `empty`, `loop`, `tag_loop` and `leak` is judged, and the
+    trigger; where the user added words to a known prompt, neither language nor form. `finish_reason` is the
+    engine's: `repetition` where it saw a loop. Without one, a long text of several sentences whose last one
+    doesn't end counts as cut.
     """
-    if form is None:
-        places = {kind: _JUDGES[kind](text, form) for kind in _ANY}
-    else:
-        cut = _cut(text, form, finish_reason)
-        places = {Kind.CUT: cut} | {kind: find(text, form) for kind, find in _JUDGES.items()}
-    if trigger and trigger.lower() not in text.lower():
-        places[Kind.TRIGGER_MISSING] = 0, 0
+    form = brief.form
+    places = {kind: find(text, form) for kind, find in _JUDGES.items() if _is_judged(kind, brief)}
+    places[Kind.EMPTY] = _empty(text, brief)
+    if form is not None:
+        places[Kind.CUT] = _cut(text, form, finish_reason)
+        places[Kind.META] = places[Kind.META] or opening(text, brief)
+        places[Kind.WATERMARK] = watermark(text, brief)
+        places[Kind.NAME_MISSING] = name_missing(text, brief)
+    places[Kind.TRIGGER_MISSING] = trigger_missing(text, brief)
+    if finish_reason == REPETITION and not (places[Kind.LOOP] or places[Kind.TAG_LOOP]):
+        places[Kind.LOOP] = 0, len(text)
     return tuple(Flaw(kind, *place) for kind in Kind if (place := places.get(kind)) is not None)
 
 
-def _empty(text: str, form: Form | None) -> Place | None:
+def _is_judged(kind: Kind, brief: Brief) -> bool:
+    if brief.form is None:
+        return kind in _ANY
+    return not (brief.has_own_words and kind in _CHANGED_BY_OWN_WORDS)
+
+
+def _empty(text: str, brief: Brief) -> Place | None:
     stripped = text.strip(" \t\r\n,;.\"'*-_")
-    least = MIN_PROSE_CHARACTERS if form is Form.PROSE else 1
-    return (0, len(text)) if len(stripped) < least else None
+    is_long = brief.form is Form.PROSE and not (brief.may_be_short or brief.has_own_words)
+    return (0, len(text)) if len(stripped) < (MIN_PROSE_CHARACTERS if is_long else 1) else None
 
 
 def _cut(text: str, form: Form, finish_reason: str | None) -> Place | None:
@@ -65,7 +76,6 @@ def _cut(text: str, form: Form, finish_reason: str | None) -> Place | None:
 
 
 _JUDGES: Final[dict[Kind, Callable[[str, Form | None], Place | None]]] = {
-    Kind.EMPTY: _empty,
     Kind.LOOP: loop,
     Kind.TAG_LOOP: tag_loop,
     Kind.REFUSAL: refusal,
@@ -75,4 +85,5 @@ _JUDGES: Final[dict[Kind, Callable[[str, Form | None], Place | None]]] = {
     Kind.FORM: wrong_form,
     Kind.META: meta,
 }
-_ANY: Final = (Kind.EMPTY, Kind.LOOP, Kind.TAG_LOOP, Kind.LEAK)
+_ANY: Final = (Kind.LOOP, Kind.TAG_LOOP, Kind.LEAK)
+_CHANGED_BY_OWN_WORDS: Final = (Kind.LANGUAGE, Kind.FORM)

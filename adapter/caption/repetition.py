@@ -96,7 +96,7 @@ def _words(text: str) -> _Words:
 
 
 def _period(words: _Words) -> Place | None:
-    """Finds a part that comes three times in a row, anywhere; also with the third round begun at the end."""
+    """Finds where a part comes for the second of three times in a row."""
     last: dict[tuple[str, str, str], int] = {}
     period = length = 0
     keys = words.keys
@@ -115,8 +115,7 @@ def _period(words: _Words) -> Place | None:
             and repeated >= (MIN_COPIES - 1) * period
             and repeated + period >= MIN_LOOP_WORDS
         ):
-            start = index - length + 1 - period
-            return words.starts[start], words.ends[index + 2]
+            return words.starts[index - length + 1], words.ends[index + 2]
     return None
 
 

@@ -2,9 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Literal
 
+from adapter.caption.brief import Brief
 from adapter.caption.sampling import Sampling
+
+
+class Limit(StrEnum):
+    """Who chose `max_tokens`, which decides what becomes of an answer that it cuts."""
+
+    DEFAULT = "default"  # nobody: the model is asked again, for a longer answer
+    CHOSEN = "chosen"  # the user, who gets the whole sentences of it
+    BINDING = "binding"  # a client that expects the cut
 
 
 @dataclass(frozen=True)
@@ -23,12 +33,16 @@ class Message:
 class CaptionRequest:
     """A conversation about one image, or about none, as every face hands it to the captioner.
 
-    The picture itself isn't part of it. `trigger` is put in front of the answer.
+    The picture itself isn't part of it. `trigger` is put in front of the answer. The answer is judged by
+    `brief`, and not at all where that is None. `earlier` counts the attempts at it that failed before.
     """
 
     messages: tuple[Message, ...]
     sampling: Sampling
     trigger: str = ""
+    brief: Brief | None = None
+    limit: Limit = Limit.DEFAULT
+    earlier: int = 0
 
     @property
     def prompt(self) -> str:

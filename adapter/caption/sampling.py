@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 NO_TOP_K = -1  # vLLM's way to say that nothing is cut
+MAX_TEMPERATURE = 2.0  # OpenAI's limit
 
 
 @dataclass(frozen=True, kw_only=True)

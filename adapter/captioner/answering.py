@@ -1,4 +1,4 @@
-"""From an image and a request to an answer: admission, the image's preparation, the engine, the trigger."""
+"""From an image and a request to an answer: admission, the image's preparation, the engine, the gate."""
 
 import contextlib
 import time
@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 from typing import Any
 
 from adapter.caption.answer import Answer, Chunk, ChunkedAnswer, to_answer
+from adapter.caption.gate import Gate, Quality
 from adapter.caption.request import CaptionRequest
 from adapter.captioner.admission import Admission
 from adapter.captioner.asking import Asked, Turn
@@ -24,7 +25,7 @@ class Captioner:
 
     A new request waits up to `engine_wait_s` for an engine that was ready and may come back; one that was
     under way when its engine went away is sent to another, for which it waits up to `patience_s`. So does one
-    that finds the engines asleep.
+    that finds the engines asleep. A bad answer is asked for again, as `quality` says.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Captioner:
         *,
         engine_wait_s: float = 0.0,
         patience_s: float = 0.0,
+        quality: Quality | None = None,
     ) -> None:
         self.fleet = fleet
         self.admission = admission
         self._preparation = preparation
         self._engine_wait_s = engine_wait_s
         self._patience_s = patience_s
+        self._quality = quality or Quality()
 
     @contextlib.asynccontextmanager
     async def admit(self, images: int) -> AsyncIterator[None]:
@@ -75,7 +78,8 @@ class Captioner:
     ) -> "PendingAnswer":
         """Asks about an admitted image, or none: await the answer, or iterate over it while it is written.
 
-        Both raise errors with the fault of image, engine or machine, and InvalidRequestError.
+        Both raise errors with the fault of image, engine or machine, and InvalidRequestError. Only an answer
+        that is awaited is judged: then BadCaptionError is among them.
         """
         return PendingAnswer(self, image, request, trace or Trace(), priority)
 
@@ -119,17 +123,31 @@ class Captioner:
                             attempt.commit()
                             if kept := answer.push(chunks):
                                 yield kept
-        trace.succeed(request.prompt, answer.text, answer.prompt_tokens, answer.completion_tokens)
+        trace.read(answer.prompt_tokens, answer.completion_tokens)
+        trace.succeed(request.prompt, answer.text)
 
     async def _whole(self, turn: Turn, request: CaptionRequest, started: float, *, is_last: bool) -> Answer:
+        """Asks until there is a good answer, within the limits of `quality`."""
+        gate = Gate(request, self._quality)
+        while gate.pending is not None:
+            answer = await self._once(turn, gate.pending, started, is_last=is_last)
+            if flaws := gate.take(answer):
+                turn.trace.reject(flaws)
+            turn.trace.read(answer.prompt_tokens, answer.completion_tokens)
+        answer = gate.result().triggered(request.trigger)
+        turn.trace.succeed(request.prompt, answer.text)
+        return answer
+
+    async def _once(self, turn: Turn, request: CaptionRequest, started: float, *, is_last: bool) -> Answer:
+        # The image is dropped after the last request of a turn. A bad answer is rare enough for its image to
+        # be prepared once more.
         asked = Asked(turn, request, encode)
         await asked.prepare(is_last=is_last)
         async for attempt in Attempts(turn.seat, turn.trace):
             with attempt as endpoint:
                 completion = await endpoint.client.complete(await asked.body(endpoint))
                 seconds = time.monotonic() - started
-                answer = to_answer(completion, request.trigger, seconds=seconds, weights=endpoint.weights)
-        turn.trace.succeed(request.prompt, answer.text, answer.prompt_tokens, answer.completion_tokens)
+                answer = to_answer(completion, seconds=seconds, weights=endpoint.weights)
         return answer
 
     @contextlib.asynccontextmanager

@@ -9,6 +9,7 @@ import orjson
 from adapter.caption.request import CaptionRequest, to_arguments
 from adapter.captioner.priority import Priority
 from adapter.engine.endpoint import Endpoint
+from adapter.engine.extra_fields import REPETITION_DETECTION, extra_fields
 from adapter.engine.seat import Seat
 from adapter.images.preparation import Preparation
 from adapter.images.sources import ImageSource
@@ -68,12 +69,12 @@ class Asked:
 
     async def body(self, endpoint: Endpoint) -> bytes:
         """Gives the request's body for this engine. Raises errors with the fault of the image."""
-        form = (endpoint.model, endpoint.is_local, endpoint.takes_priority)
+        form = (endpoint.model, endpoint.is_local, endpoint.takes)
         if form != self._form:
             image_url = await self._turn.image_url(endpoint)
             arguments = to_arguments(self._request, image_url, endpoint.model)
-            if endpoint.takes_priority:
-                arguments["priority"] = int(self._turn.priority)
+            takes = endpoint.takes if self._request.brief else endpoint.takes - {REPETITION_DETECTION}
+            arguments |= extra_fields(takes, int(self._turn.priority))
             self._body, self._form = self._encode(arguments), form
             if self._is_last:
                 self._turn.forget()

@@ -6,6 +6,7 @@ import orjson
 from cyclopts import Parameter
 
 from adapter.caption.prompts import DEFAULT_LENGTH, DEFAULT_STYLE, PromptBook, PromptChoice
+from adapter.caption.request import Limit
 from adapter.cli.caption_options import (
     ImageOptions,
     PromptOptions,
@@ -27,7 +28,8 @@ from adapter.dataset.selection import Selection, open_datasets
 from adapter.dataset.texts.in_ledger import TextsInLedger
 from adapter.dataset.texts.sidecars import Sidecars
 from adapter.dataset.texts.text_store import Texts
-from adapter.errors import InvalidRequestError, fields_named
+from adapter.errors import InvalidRequestError
+from adapter.field_names import fields_named
 from adapter.logs import configure
 from adapter.policy import ExitCode
 from adapter.settings import RunSettings
@@ -163,12 +165,18 @@ def _recipes(
     like = Recipe(
         prompts=(),
         system_prompt=book.system_prompt,
-        sampling=book.default_sampling.overridden(**sampled.model_dump(exclude={"seed"})),
+        sampling=book.default_sampling.overridden(
+            **{"max_tokens": book.sampling.dataset_max_tokens}
+            | sampled.model_dump(exclude={"seed"}, exclude_none=True)
+        ),
         seed=sampled.seed,
         prefix=written.prefix,
         suffix=written.suffix,
         trigger=written.trigger,
         exact_pixels=settings.exact_pixels,
+        briefs=book.briefs,
+        limit=Limit.DEFAULT if sampled.max_tokens is None else Limit.CHOSEN,
+        former_max_tokens=book.sampling.max_tokens if sampled.max_tokens is None else None,
     )
     prompts = load_prompts(asked.prompts) if asked.prompts is not None else ()
     with fields_named(FLAGS):

@@ -80,7 +80,13 @@ class SamplingOptions(BaseModel):
     )
     top_p: float | None = Field(None, gt=0.0, le=1.0, description="Share of likely tokens to choose from.")
     top_k: int | None = Field(None, ge=0, description="Number of likely tokens to choose from; 0 for all.")
-    max_tokens: int | None = Field(None, ge=1, le=2048, description="Longest caption, in tokens.")
+    max_tokens: int | None = Field(
+        None,
+        ge=1,
+        le=2048,
+        description="Longest caption, in tokens: a longer one ends with its last whole sentence. By default "
+        "512, and more for a caption that would be cut.",
+    )
     seed: int | None = Field(None, description="Makes the same texts on every run.")
 
 

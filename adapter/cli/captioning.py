@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 import uvloop
 
+from adapter.caption.gate import OnFlaw, Quality
 from adapter.caption.prompts import PromptBook
 from adapter.captioner.admission import Admission
 from adapter.captioner.answering import Captioner
@@ -167,7 +168,12 @@ async def captioner_for(
         gpus = () if urls else await list_gpus()
         fleet = await stack.enter_async_context(running(fleet_for(chosen, book.system_prompt, gpus)))
         # The run limits itself, and has its own patience with the engines.
-        captioner = Captioner(fleet, Preparation(chosen, chosen.roots), Admission(lambda: sys.maxsize, 0))
+        captioner = Captioner(
+            fleet,
+            Preparation(chosen, chosen.roots),
+            Admission(lambda: sys.maxsize, 0),
+            quality=Quality(chosen.attempts, OnFlaw(chosen.on_flaw)),
+        )
         try:
             yield captioner
         finally:

@@ -80,6 +80,22 @@ def progress_line(tally: Tally) -> str:
     return ", ".join(parts)
 
 
+def judgement(tally: Tally) -> str:
+    """Tells what became of bad captions; nothing where there were none."""
+    counts = {
+        "asked again": tally.asked_again,
+        "repaired": tally.repaired,
+        "refused": tally.refused,
+        "kept with flaws": tally.kept,
+    }
+    parts = []
+    for what, count in counts.items():
+        if count.texts:
+            kinds = ", ".join(f"{kind} {number}" for kind, number in count.kinds.most_common())
+            parts.append(f"{count.texts} {what} ({kinds})")
+    return ", ".join(parts)
+
+
 def summary(tally: Tally, report: Path | None) -> str:
     """Tells what came of the run, in a few lines."""
     took = timedelta(seconds=round(tally.seconds))
@@ -90,6 +106,8 @@ def summary(tally: Tally, report: Path | None) -> str:
             f"{tally.rate:.1f} images/s, {tally.completion_tokens} tokens written ({mean:.0f} a caption), "
             f"{tally.prompt_tokens} read"
         )
+    if judged := judgement(tally):
+        lines.append(judged)
     if tally.cut:
         lines.append(f"{tally.cut} were cut at --max-tokens")
     if tally.replaced:

@@ -24,14 +24,16 @@ def status(
     failures = found.failures.as_dict()["failures"]
     if as_json:
         replaced = [{"run": past.number, "at": past.at, "texts": past.replaced} for past in found.replaced]
-        print_result(
-            orjson.dumps({**counts, "failed": failed, "failures": failures, "replaced": replaced}).decode()
-        )
+        told = {"failed": failed, "failures": failures, "replaced": replaced, "flaws": found.flaws}
+        print_result(orjson.dumps({**counts, **told}).decode())
         return ExitCode.DONE
     print_result(
         f"{counts[WRITTEN]} captioned, {counts[FOUND]} had a text already, {failed} failed\n"
         f"{counts['completion_tokens']} tokens written, {counts['cut']} texts cut at their limit"
     )
+    if found.flaws:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in found.flaws.most_common())
+        print_result(f"flaws of texts that were written: {kinds}")
     for past in found.replaced:
         when = datetime.fromtimestamp(past.at, UTC).isoformat(" ", "minutes")
         print_result(

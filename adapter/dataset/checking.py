@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from adapter.caption.brief import Brief
 from adapter.caption.flaws import Flaw, Form, Weight
 from adapter.caption.quality import judge
 from adapter.caption.text_form import WORD, guess_form
 from adapter.dataset.inputs.folder import find_images
-from adapter.dataset.stable_hash import stable_hash
 from adapter.dataset.texts import text_file
 from adapter.dataset.texts.sidecars import Sidecars
 from adapter.errors import WriteError
+from adapter.stable_hash import stable_hash
 
 # What stands in this share of the texts says nothing that tells one image from another.
 PHRASE_SHARE: Final = 0.8
@@ -98,7 +99,7 @@ class Check:
             if content is None:
                 continue
             text = content.decode("utf-8-sig", "replace").strip()
-            flaws = judge(text, self.form or guess_form(text), trigger=self.trigger)
+            flaws = judge(text, Brief(self.form or guess_form(text), trigger=self.trigger))
             self._count(key, path, text, flaws)
             if flaws:
                 yield Judged(path, text, flaws)

@@ -17,11 +17,11 @@ from adapter.dataset.history import History, Replaced
 from adapter.dataset.ledger_file import check, connect, hold, set_up, siblings
 from adapter.dataset.records import Entry, Failure
 from adapter.dataset.stored_name import Stored, from_stored, is_stored, stored_order, to_stored
+from adapter.dataset.verdicts import LOOKUP_CHUNK, Verdict, Verdicts
 from adapter.errors import LedgerError, LedgerUnavailableError
 
 # SQLite's own, and what Python makes of those whose text isn't UTF-8, because the ledger isn't.
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
-LOOKUP_CHUNK = 500  # SQLite takes at most 999 parameters in its older versions
 
 
 class Ledger:
@@ -44,6 +44,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._settings: dict[str, int] = {}
         self.history = History(self.transaction, self.rows)
+        self.verdicts = Verdicts(self.rows)
         self.marker = ""
 
     @classmethod
@@ -126,14 +127,16 @@ class Ledger:
         entries: Iterable[Entry],
         failures: Iterable[Failure] = (),
         replaced: Iterable[Replaced] = (),
+        verdicts: Iterable[Verdict] = (),
     ) -> None:
         """Writes all of them in one transaction, safe on the disk when it returns. Raises LedgerError.
 
-        An entry ends its image's failure. What is `replaced` goes into the history.
+        An entry ends its image's failure and verdict. What is `replaced` goes into the history.
         """
         entries, failures = list(entries), list(failures)
         with self.transaction() as connection:
             self.history.add(connection, entries, replaced)
+            self.verdicts.add(connection, entries, verdicts)
             connection.executemany(
                 "INSERT OR REPLACE INTO captions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 [self._row(connection, entry) for entry in entries],
@@ -171,10 +174,12 @@ class Ledger:
         They come in the order of their images.
         """
         condition = "WHERE (image, output) IN (SELECT image, output FROM recent)" if recent else ""
-        query = f"SELECT image, output, code, message, at FROM failures {condition} ORDER BY image"  # noqa: S608
-        for image, output, code, message, at in self.rows(query, ()):
+        columns = f"image, output, code, message, at, {self.verdicts.refused_column('failures')}"
+        for row in self.rows(f"SELECT {columns} FROM failures {condition} ORDER BY image", ()):  # noqa: S608
+            image, output, code, message, at, refused = row
             if is_stored(image) and is_stored(output) and isinstance(at, float | int):
-                yield Failure(from_stored(image), from_stored(output), str(code), str(message), at)
+                names = from_stored(image), from_stored(output)
+                yield Failure(*names, str(code), str(message), at, str(refused or ""))
 
     def _entries(self, condition: str, parameters: Sequence[Any]) -> Iterator[Entry]:
         query = f"""SELECT output, image, style, state, size, mtime_ns, details, hash, previous_hash, text,

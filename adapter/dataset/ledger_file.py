@@ -39,6 +39,10 @@ CREATE TABLE IF NOT EXISTS failures (
   image NOT NULL, output NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, at REAL NOT NULL,
   PRIMARY KEY (image, output)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS verdicts (  -- of captions that weren't plainly good
+  output PRIMARY KEY, attempts INTEGER NOT NULL, flaws TEXT NOT NULL,
+  refused TEXT  -- the caption that was too bad to be written
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS exports (path TEXT PRIMARY KEY, identity TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS markers (marker TEXT NOT NULL);  -- in the names of temporary files
 CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, at REAL NOT NULL);

@@ -19,12 +19,13 @@ MAX_TOTAL = 2**53
 @dataclass(frozen=True)
 class Overview:
     """`counts` is as in `count`; `failures` has those that still stand, `replaced` the runs
-    that replaced texts.
+    that replaced texts, `flaws` the kinds of what is wrong with texts that were written all the same.
     """
 
     counts: Counter[str]
     failures: Tally
     replaced: list[PastRun]
+    flaws: Counter[str]
 
 
 def overview(folder: str) -> Overview:
@@ -36,11 +37,12 @@ def overview(folder: str) -> Overview:
     paths = dataset_ledgers(root) if os.path.isdir(root) else [Path(root)]
     if not paths or not paths[0].is_file():
         raise InvalidRequestError(f"{folder} has no ledger: nothing was captioned there")
-    found = Overview(Counter(), Tally(), [])
+    found = Overview(Counter(), Tally(), [], Counter())
     for path in paths:
         with contextlib.closing(Ledger.open_read_only(path)) as ledger:
             found.counts.update(count(ledger))
             found.replaced.extend(history_of(ledger))
+            found.flaws.update(ledger.verdicts.kinds())
             for failure in ledger.failures():
                 found.failures.fail(failure)
     return found

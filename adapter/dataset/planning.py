@@ -22,13 +22,15 @@ FOUND_CHUNK = 5000  # texts that were there already, recorded together
 class Task:
     """One text to be made. `output` names it in the ledger; `seen_hash` is of the text that was there.
 
-    `is_somebodys` tells whether that text, or a part of it, isn't a run's.
+    `is_somebodys` tells whether that text, or a part of it, isn't a run's. `attempts` counts those of earlier
+    runs whose captions were refused.
     """
 
     recipe: Recipe
     output: str
     seen_hash: bytes | None
     is_somebodys: bool = False
+    attempts: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,9 @@ class Planner:
             for recipe in self._recipes
         }
         known = dataset.lookup(list(outputs.values()), nearby=self._texts.existing is not Existing.SKIP)
+        refused: dict[str, int] = {}
+        if any(recipe.seed is not None for recipe in self._recipes):
+            refused = dataset.ledger.verdicts.refused_attempts(list(outputs.values()))
         for item in items:
             image = dataset.name(item.key)
             tasks = []
@@ -106,7 +111,8 @@ class Planner:
                 match decision:
                     case Make(seen_hash):
                         ours = entry is not None and entry.hash == seen_hash
-                        tasks.append(Task(recipe, output, seen_hash, seen_hash is not None and not ours))
+                        is_somebodys = seen_hash is not None and not ours
+                        tasks.append(Task(recipe, output, seen_hash, is_somebodys, refused.get(output, 0)))
                         self._claims.claim(dataset.place(output), dataset.place(image))
                     case Taken(owner):
                         message = (
@@ -157,7 +163,7 @@ class Planner:
         if entry.state != WRITTEN or entry.details is None:
             return False
         model = self._model or _model_of(entry.details)
-        if model is None or entry.details != recipe.details(item.key, model):
+        if model is None or not recipe.is_same(entry.details, item.key, model):
             return False
         fingerprint = item.fingerprint()
         if fingerprint is None:

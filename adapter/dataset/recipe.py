@@ -3,19 +3,18 @@
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from adapter.caption.brief import Briefs
 from adapter.caption.prompts import PromptBook, PromptChoice, refuse_special_tokens, with_options
-from adapter.caption.request import CaptionRequest, question
+from adapter.caption.request import CaptionRequest, Limit, question
 from adapter.caption.sampling import Sampling
 from adapter.caption.trigger import with_trigger
-from adapter.dataset.stable_hash import stable_hash
 from adapter.errors import InvalidRequestError
-
-SEED_BITS = 31
+from adapter.stable_hash import stable_hash, stable_seed
 
 
 class WeightedPrompt(BaseModel):
@@ -32,8 +31,9 @@ class Recipe:
     """How one text of an item is made.
 
     `style` names it among several of one item, and is empty where there is only one. With `seed` None
-    sampling differs from run to run. `exact_pixels` is how the captioner prepares images; here it only tells
-    texts apart.
+    sampling differs from run to run. `briefs` know what prompts ask for. `limit` tells who chose
+    `max_tokens`; where nobody did, texts made under the `former_max_tokens` count as made under these.
+    `exact_pixels` is how the captioner prepares images; here it only tells texts apart.
     """
 
     prompts: tuple[WeightedPrompt, ...]
@@ -45,6 +45,9 @@ class Recipe:
     suffix: str = ""
     trigger: str = ""
     exact_pixels: bool = False
+    briefs: Briefs = field(default_factory=Briefs, repr=False)
+    limit: Limit = Limit.DEFAULT
+    former_max_tokens: int | None = None
 
     def prompt(self, key: str) -> str:
         """Gives the prompt for the item of that key."""
@@ -54,20 +57,35 @@ class Recipe:
         weights = [prompt.weight for prompt in self.prompts]
         return chance.choices(self.prompts, weights)[0].text
 
-    def request(self, key: str) -> CaptionRequest:
-        """Gives what the captioner is asked.
+    def request(self, key: str, earlier: int = 0) -> CaptionRequest:
+        """Gives what the captioner is asked, after so many `earlier` attempts of other runs.
 
         The trigger isn't a part of it: the prefix may come in between.
         """
         sampling = self.sampling
         if self.seed is not None:
-            own = stable_hash(f"seed\0{self.seed}\0{self.style}\0{key}")
-            sampling = replace(sampling, seed=own >> (64 - SEED_BITS))
-        return CaptionRequest(question(self.prompt(key), self.system_prompt), sampling)
+            sampling = replace(sampling, seed=stable_seed(f"seed\0{self.seed}\0{self.style}\0{key}"))
+        prompt = self.prompt(key)
+        return CaptionRequest(
+            question(prompt, self.system_prompt),
+            sampling,
+            brief=self.briefs.of(prompt),
+            limit=self.limit,
+            earlier=earlier,
+        )
 
     def text(self, caption: str) -> str:
         """Gives what is written for a caption; nothing where the caption is empty."""
         return with_trigger(self.prefix + caption + self.suffix, self.trigger) if caption else ""
+
+    def is_same(self, details: str, key: str, model: str) -> bool:
+        """Tells whether an item's text with these details was made in this way."""
+        if details == self.details(key, model):
+            return True
+        if self.former_max_tokens is None:
+            return False
+        former = replace(self, sampling=replace(self.sampling, max_tokens=self.former_max_tokens))
+        return details == former.details(key, model)
 
     def details(self, key: str, model: str) -> str:
         """Gives all that decides about an item's text, except its image, and chance if there is no seed."""

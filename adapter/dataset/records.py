@@ -2,9 +2,9 @@
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from adapter.errors import CaptionError
+from adapter.errors import BadCaptionError, CaptionError
 
 # Control characters except tabs and line ends, and those that reorder what stands around them.
 COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -44,18 +44,27 @@ class Entry:
 
 @dataclass(frozen=True)
 class Failure:
-    """A text that couldn't be made. `code` is the error's, `at` Unix time in seconds."""
+    """A text that couldn't be made. `code` is the error's, `at` Unix time in seconds.
+
+    `refused` is a caption that was too bad to be written, and `flaws` names the kinds of what is wrong with
+    it.
+    """
 
     image: str
     output: str
     code: str
     message: str
     at: float
+    refused: str = ""
+    flaws: tuple[str, ...] = ()
 
 
 def to_failure(image: str, output: str, error: CaptionError) -> Failure:
     """Gives `error` as the ledger keeps it, its text fit for any file."""
-    return Failure(image, output, error.code, on_one_line(error.message), time.time())
+    failure = Failure(image, output, error.code, on_one_line(error.message), time.time())
+    if isinstance(error, BadCaptionError):
+        return replace(failure, refused=error.text, flaws=error.flaws)
+    return failure
 
 
 def encodable(text: str) -> str:

@@ -14,10 +14,10 @@ FORMULA_BEGINS = ("=", "+", "-", "@", "\t")  # which spreadsheets take for a for
 
 def write_report(path: Path, failures: Iterable[Failure]) -> None:
     """Writes the failures to the file at `path`, one per line. Raises WriteError."""
-    with open_table(path, ("image", "output", "reason", "message", "time")) as write:
+    with open_table(path, ("image", "output", "reason", "message", "time", "refused")) as write:
         for failure in failures:
             when = datetime.fromtimestamp(failure.at, UTC).isoformat(timespec="seconds")
-            write((failure.image, failure.output, failure.code, failure.message, when))
+            write((failure.image, failure.output, failure.code, failure.message, when, failure.refused))
 
 
 @contextlib.contextmanager

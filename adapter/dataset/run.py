@@ -178,7 +178,7 @@ class Run:
         done = tries = 0
         try:
             while done < len(job.tasks):
-                requests = [task.recipe.request(job.item.key) for task in job.tasks[done:]]
+                requests = [task.recipe.request(job.item.key, task.attempts) for task in job.tasks[done:]]
                 asking = at_work.captioner.ask_each(job.item.source, requests, priority=Priority.RUN)
                 try:
                     async with contextlib.aclosing(asking) as answers:

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +22,29 @@ MAX_EXAMPLES = 3
 
 
 @dataclass
+class FlawCount:
+    """How many texts there were of some sort, and what was wrong with them, by the kind of the flaw."""
+
+    texts: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    def add(self, kinds: Iterable[str]) -> None:
+        """Counts one more text, and each of its kinds once."""
+        self.texts += 1
+        self.kinds.update(set(map(str, kinds)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Gives the counts for programs."""
+        return {"texts": self.texts, "kinds": dict(self.kinds.most_common())}
+
+
+@dataclass
 class Tally:
     """Counts of texts.
 
-    `started` is the time on the monotonic clock at which the first caption was asked for.
+    `asked_again` are those for which more than one answer was needed, `repaired` those that lost a bad end,
+    `refused` those too bad to be written, and `kept` those that were written all the same. `started` is the
+    time on the monotonic clock at which the first caption was asked for.
     """
 
     done: int = 0
@@ -35,6 +55,10 @@ class Tally:
     replaced: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    asked_again: FlawCount = field(default_factory=FlawCount)
+    repaired: FlawCount = field(default_factory=FlawCount)
+    refused: FlawCount = field(default_factory=FlawCount)
+    kept: FlawCount = field(default_factory=FlawCount)
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
     total: int | None = None  # texts in all, once they are counted
@@ -86,6 +110,8 @@ class Tally:
         """Counts a failure, and keeps the first of each reason as examples."""
         self.failed += 1
         self.reasons[failure.code] += 1
+        if failure.flaws:
+            self.refused.add(failure.flaws)
         examples = self.examples.setdefault(failure.code, [])
         if len(examples) < MAX_EXAMPLES:
             examples.append(f"{on_one_line(failure.image)}: {failure.message}")
@@ -94,7 +120,13 @@ class Tally:
         if self.first_s is None:
             self.first_s = self.seconds
         self.done += 1
-        self.cut += answer.finish_reason == "length"
+        self.cut += answer.finish_reason == "length" and not answer.is_repaired
+        if answer.attempts > 1:
+            self.asked_again.add(answer.rejected)
+        if answer.is_repaired:
+            self.repaired.add(answer.rejected)
+        if kinds := [flaw.kind for flaw in answer.flaws or () if flaw.is_hard]:
+            self.kept.add(kinds)
         self.prompt_tokens += answer.prompt_tokens
         self.completion_tokens += answer.completion_tokens
 
@@ -107,6 +139,10 @@ class Tally:
             "failed": self.failed,
             "cut": self.cut,
             "replaced": self.replaced,
+            "asked_again": self.asked_again.as_dict(),
+            "repaired": self.repaired.as_dict(),
+            "refused": self.refused.as_dict(),
+            "kept": self.kept.as_dict(),
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "seconds": round(self.seconds, 3),

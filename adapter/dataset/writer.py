@@ -8,7 +8,7 @@ a record whose text isn't there, and makes it again.
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapter.caption.answer import Answer
 from adapter.dataset.decide import Existing, KeepEdited
@@ -17,7 +17,8 @@ from adapter.dataset.ledger import Ledger
 from adapter.dataset.planning import Job, Task
 from adapter.dataset.records import WRITTEN, Entry, Failure, to_failure
 from adapter.dataset.texts.text_store import Staged, Texts
-from adapter.errors import CaptionError, EmptyCaptionError, LedgerError, WriteError
+from adapter.dataset.verdicts import Verdict
+from adapter.errors import BadCaptionError, CaptionError, EmptyCaptionError, LedgerError, WriteError
 
 ADDING = (Existing.APPEND, Existing.PREPEND)
 SYNC_THREADS = 8  # a disk takes several files at a time faster than one after the other
@@ -138,16 +139,36 @@ class Writer:
 
         Raises LedgerError.
         """
-        by_ledger: dict[int, tuple[Ledger, list[Entry], list[Failure], list[Replaced]]] = {}
+        by_ledger: dict[int, tuple[Ledger, _Records]] = {}
         for finished, outcome in zip(batch, outcomes, strict=True):
             ledger = finished.job.dataset.ledger
-            _, entries, failures, replaced = by_ledger.setdefault(id(ledger), (ledger, [], [], []))
-            if isinstance(outcome, _Begun):
-                entries.append(outcome.entry)
-                staged = outcome.staged
-                if staged.previous is not None and staged.previous_hash != staged.hash:
-                    replaced.append(Replaced(outcome.entry.output, staged.previous, staged.hash))
-            elif isinstance(outcome, CaptionError):
-                failures.append(to_failure(finished.job.name, finished.task.output, outcome))
-        for ledger, entries, failures, replaced in by_ledger.values():
-            ledger.record(entries, failures, replaced)
+            _, records = by_ledger.setdefault(id(ledger), (ledger, _Records()))
+            records.add(finished, outcome)
+        for ledger, records in by_ledger.values():
+            ledger.record(records.entries, records.failures, records.replaced, records.verdicts)
+
+
+@dataclass
+class _Records:
+    """What goes into one ledger together."""
+
+    entries: list[Entry] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    replaced: list[Replaced] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    def add(self, finished: Finished, outcome: _Begun | Outcome | None) -> None:
+        task = finished.task
+        if isinstance(outcome, _Begun):
+            self.entries.append(outcome.entry)
+            staged, answer = outcome.staged, outcome.answer
+            if staged.previous is not None and staged.previous_hash != staged.hash:
+                self.replaced.append(Replaced(task.output, staged.previous, staged.hash))
+            flaws = tuple(flaw.kind.value for flaw in answer.flaws or ())
+            if flaws or answer.attempts > 1:
+                self.verdicts.append(Verdict(task.output, answer.attempts, flaws))
+        elif isinstance(outcome, CaptionError):
+            self.failures.append(to_failure(finished.job.name, task.output, outcome))
+            if isinstance(outcome, BadCaptionError):
+                attempts = task.attempts + outcome.attempts
+                self.verdicts.append(Verdict(task.output, attempts, outcome.flaws, outcome.text))

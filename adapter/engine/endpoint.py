@@ -14,14 +14,14 @@ class Endpoint:
     """Where an engine that is ready can be asked.
 
     `model` is the name that requests give; `weights` is what the model was loaded from, or its name where the
-    engine doesn't tell. `takes_priority` tells whether requests may say who goes first. `in_flight` counts
-    those who hold it, and `holds` all who ever did.
+    engine doesn't tell. `takes` names those of vLLM's own fields, of `extra_fields`, that requests may have.
+    `in_flight` counts those who hold it, and `holds` all who ever did.
     """
 
     client: EngineClient
     model: str
     weights: str
-    takes_priority: bool = False
+    takes: frozenset[str] = frozenset()
     in_flight: int = field(default=0, init=False)
     holds: int = field(default=0, init=False)
 

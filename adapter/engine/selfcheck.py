@@ -11,6 +11,7 @@ from pathlib import Path
 from adapter.caption.request import question, to_messages
 from adapter.caption.sampling import Sampling
 from adapter.engine.client import EngineClient, encode
+from adapter.engine.extra_fields import CHOICES, extra_fields
 from adapter.errors import CaptionError, EngineRefusedError, SelfCheckError
 from adapter.images.pixels import probe_image, to_data_url
 
@@ -38,8 +39,8 @@ class Probe:
         return cls(written["system"], written["prompt"], written["ids"])
 
 
-async def check(client: EngineClient, model: str, probe: Probe) -> bool:
-    """Checks the engine, and tells whether its requests may say who goes first.
+async def check(client: EngineClient, model: str, probe: Probe) -> frozenset[str]:
+    """Checks the engine, and tells which of vLLM's own fields it takes.
 
     Raises SelfCheckError where one of the checks fails, or the engine can't be asked.
     """
@@ -79,28 +80,30 @@ async def check_tokens(client: EngineClient, model: str, probe: Probe) -> None:
         )
 
 
-async def check_sight(client: EngineClient, model: str, probe: Probe) -> bool:
+async def check_sight(client: EngineClient, model: str, probe: Probe) -> frozenset[str]:
     """Checks that two images of different colours get different answers. Raises SelfCheckError.
 
-    Asks with a priority, and tells whether the engine takes one: those of other makes may refuse the field.
+    Tells which of vLLM's own fields the engine takes.
     """
     greedy = Sampling(temperature=0.0, top_p=1.0, max_tokens=PROBE_TOKENS)
-    takes_priority = True
+    choices = list(CHOICES)
     answers = set()
     for colours in PROBE_COLOURS:
         image_url = to_data_url(probe_image(*colours)).decode()
         messages = to_messages(question(probe.prompt, probe.system), image_url)
         arguments = {"model": model, "messages": messages, **greedy.arguments()}
-        if takes_priority:
+        while True:
             try:
-                completion = await client.complete(encode(arguments | {"priority": PROBE_PRIORITY}))
+                fields = extra_fields(choices[0], PROBE_PRIORITY)
+                completion = await client.complete(encode(arguments | fields))
+                break
             except EngineRefusedError:
-                takes_priority = False
-        if not takes_priority:
-            completion = await client.complete(encode(arguments))
+                del choices[0]
+                if not choices:
+                    raise
         answers.add(completion.choices[0].message.content if completion.choices else None)
     if len(answers) < len(PROBE_COLOURS):
         raise SelfCheckError(
             "Self-check of sight failed: the engine answers the same to differently coloured images"
         )
-    return takes_priority
+    return choices[0]

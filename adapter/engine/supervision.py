@@ -126,7 +126,7 @@ class Supervision:
         self._status.update(progress=self._reader.current)
         try:
             served = await self._client.model()
-            takes_priority = await check(self._client, served.id, self._probe())
+            takes = await check(self._client, served.id, self._probe())
             weights = self._accept(served)
         except (CaptionError, OSError) as error:
             message = str(error) if isinstance(error, SelfCheckError) else f"Self-check: {error}"
@@ -137,7 +137,7 @@ class Supervision:
             return False
         # Apart from the connections that it is watched by, so that they end once it is lost.
         client = EngineClient(self._url, self._settings.engine_timeout_s)
-        self._make_ready(Endpoint(client, served.id, weights, takes_priority))
+        self._make_ready(Endpoint(client, served.id, weights, takes))
         return True
 
     def _make_ready(self, endpoint: Endpoint) -> None:

@@ -77,6 +77,8 @@ def _log(request: web.Request, status: int, trace: Trace, seconds: float) -> Non
         fields["captions"] = trace.captions
         fields |= {f"{stage}_s": round(total, 3) for stage, total in trace.seconds.items()}
         fields["tokens"] = trace.completion_tokens
+    if trace.flaws:
+        fields["flaws"] = dict(trace.flaws)
     if trace.failures:
         fields["failures"] = dict(trace.failures)
     level = logging.DEBUG if request.get(IS_POLLED) and status < 400 else logging.INFO

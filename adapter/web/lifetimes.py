@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from adapter.caption.gate import OnFlaw, Quality
 from adapter.captioner.admission import Admission
 from adapter.captioner.answering import Captioner
 from adapter.captioner.idling import Idling
@@ -43,6 +44,7 @@ async def captioner(app: web.Application) -> AsyncIterator[None]:
         admission,
         engine_wait_s=settings.engine_wait_s,
         patience_s=settings.engine_timeout_s,
+        quality=Quality(settings.attempts, OnFlaw(settings.on_flaw)),
     )
     app[METRICS].watch(fleet, admission)
     yield

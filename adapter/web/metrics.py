@@ -62,6 +62,12 @@ class Metrics:
         self._failures = Counter(
             "joycaption_failures", "Images and requests that failed", ["reason"], registry=registry
         )
+        self._flaws = Counter(
+            "joycaption_flaws",
+            "Flaws of answers that were asked for again, repaired or refused",
+            ["kind"],
+            registry=registry,
+        )
         self._tokens = Counter("joycaption_tokens", "Tokens", ["kind"], registry=registry)
         stages = Histogram(
             "joycaption_stage_seconds",
@@ -93,8 +99,11 @@ class Metrics:
         self._requests.labels(face, str(status)).inc()
         if trace.captions:
             self._captions.inc(trace.captions)
+        if trace.prompt_tokens:
             self._tokens.labels("prompt").inc(trace.prompt_tokens)
             self._tokens.labels("completion").inc(trace.completion_tokens)
+        for kind, number in trace.flaws.items():
+            self._flaws.labels(kind).inc(number)
         for reason, number in trace.failures.items():
             self._failures.labels(reason).inc(number)
 

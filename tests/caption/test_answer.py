@@ -15,21 +15,27 @@ def test_to_answer_gives_text_reason_and_tokens() -> None:
         Completion.model_validate(completion(" A cat.\n", "length")), seconds=1.5, weights="org/model"
     )
     assert answer == Answer(
-        (Choice(0, "A cat.", "length"),), 100, 5, 1.5, "org/model", id="chatcmpl-1", created=1
+        (Choice(0, "A cat.", "length", engine_reason="length"),),
+        100,
+        5,
+        1.5,
+        "org/model",
+        id="chatcmpl-1",
+        created=1,
     )
     assert (answer.text, answer.finish_reason) == ("A cat.", "length")
 
 
-def test_to_answer_with_a_trigger_puts_it_before_each_choice() -> None:
+def test_triggered_puts_it_before_each_choice() -> None:
     """Several answers to one request each begin with it."""
     body = completion("A cat.")
     body["choices"] += [
         {"index": 1, "message": {"content": "sks, a dog"}, "finish_reason": None, "logprobs": {"content": []}}
     ]
-    answer = to_answer(Completion.model_validate(body), "sks")
+    answer = to_answer(Completion.model_validate(body)).triggered("sks")
     assert answer.choices == (
-        Choice(0, "sks, A cat.", "stop"),
-        Choice(1, "sks, a dog", "stop", {"content": []}),
+        Choice(0, "sks, A cat.", "stop", engine_reason="stop"),
+        Choice(1, "sks, a dog", "stop", {"content": []}, "stop"),
     )
 
 
@@ -75,7 +81,7 @@ def test_push_of_all_chunks_says_what_the_whole_answer_says(pieces: list[str], t
     """A streamed answer has the same text as a whole one, its trigger and its tokens included."""
     answer = ChunkedAnswer(trigger)
     given = [kept for each in whole(pieces) for kept in answer.push([each])]
-    expected = to_answer(Completion.model_validate(completion("".join(pieces))), trigger)
+    expected = to_answer(Completion.model_validate(completion("".join(pieces)))).triggered(trigger)
     assert said(given) == answer.text == expected.text
     assert (answer.prompt_tokens, answer.completion_tokens) == (100, 5)
     assert given[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}

@@ -2,10 +2,12 @@
 
 import pytest
 
+from adapter.caption.brief import Brief
 from adapter.caption.flaws import Form, Kind, Weight
 from adapter.caption.quality import judge
 from adapter.caption.text_form import guess_form
 
+AS_PROSE = Brief(Form.PROSE)
 SENTENCES = (
     "A photograph of a red fox that stands in deep snow.",
     "Its thick fur is lit from the left by a low winter sun, and its breath hangs in the air.",
@@ -43,8 +45,8 @@ PROMPT = "cinematic portrait of an armored knight, volumetric light, 85mm, film 
 )
 def test_judge_leaves_good_texts_alone(text: str, form: Form | None) -> None:
     """Whatever the engine said."""
-    assert judge(text, form, "stop") == ()
-    assert judge(text, form) == (), "and without a finish reason"
+    assert judge(text, Brief(form), "stop") == ()
+    assert judge(text, Brief(form)) == (), "and without a finish reason"
 
 
 @pytest.mark.parametrize(
@@ -96,40 +98,68 @@ def test_judge_leaves_good_texts_alone(text: str, form: Form | None) -> None:
 )
 def test_judge_finds_each_kind(text: str, form: Form | None, kind: Kind) -> None:
     """And says how heavy it is."""
-    found = {flaw.kind: flaw for flaw in judge(text, form, "stop")}
+    found = {flaw.kind: flaw for flaw in judge(text, Brief(form), "stop")}
     assert kind in found
     assert found[kind].weight is (Weight.SOFT if kind is Kind.META else Weight.HARD)
     assert 0 <= found[kind].start <= found[kind].end <= len(text)
 
 
 def test_judge_tells_where_a_flaw_is() -> None:
-    """A loop's place begins with its first round."""
-    (leak,) = judge(PROSE + "<|eot_id|>", Form.PROSE, "stop")
+    """A loop's place begins with its second round: the first one is a good text still."""
+    (leak,) = judge(PROSE + "<|eot_id|>", AS_PROSE, "stop")
     assert (PROSE + "<|eot_id|>")[leak.start : leak.end] == "<|eot_id|>"
     text = " ".join([*SENTENCES, *["The sky is grey today."] * 6])
-    loop = next(flaw for flaw in judge(text, Form.PROSE, "stop") if flaw.kind is Kind.LOOP)
-    assert text[loop.start :].startswith("The sky is grey today. The sky")
+    loop = next(flaw for flaw in judge(text, AS_PROSE, "stop") if flaw.kind is Kind.LOOP)
+    assert text[: loop.start] == " ".join([*SENTENCES, "The sky is grey today. "])
 
 
 def test_judge_takes_the_engine_s_word_for_a_cut() -> None:
     """Without that word only what can't be whole counts."""
-    assert [flaw.kind for flaw in judge(PROSE, Form.PROSE, "length")] == [Kind.CUT]
-    assert [flaw.kind for flaw in judge(f"{PROSE} The fox stands in front of", Form.PROSE)] == [Kind.CUT]
-    assert judge(f"{PROSE} The fox stands in front of", Form.PROSE, "stop") == ()
-    assert judge("A fox. Shot on film", Form.PROSE) == (), "a short text may be a title"
-    assert judge(f"{PROSE} #fox #snow", Form.PROSE) == ()
+    assert [flaw.kind for flaw in judge(PROSE, AS_PROSE, "length")] == [Kind.CUT]
+    assert [flaw.kind for flaw in judge(f"{PROSE} The fox stands in front of", AS_PROSE)] == [Kind.CUT]
+    assert judge(f"{PROSE} The fox stands in front of", AS_PROSE, "stop") == ()
+    assert judge("A fox. Shot on film", AS_PROSE) == (), "a short text may be a title"
+    assert judge(f"{PROSE} #fox #snow", AS_PROSE) == ()
 
 
 def test_judge_allows_a_prompt_of_the_user_s_own_everything_but_loops_and_leaks() -> None:
     """It may ask for one word, or for German."""
     for text in ("I'm sorry, the sign says so", "Ja", TAGS, "背景", "Sure! Here is a caption: yes"):
-        assert judge(text, None, "length") == ()
+        assert judge(text, Brief(), "length") == ()
+
+
+def test_judge_takes_the_engine_s_word_for_a_loop() -> None:
+    """It compares tokens, of which there may be no words."""
+    assert [flaw.kind for flaw in judge(PROSE, AS_PROSE, "repetition")] == [Kind.LOOP]
+    looping = TAGS + ", hat, bow" * 4
+    assert [flaw.kind for flaw in judge(looping, Brief(Form.TAGS), "repetition")] == [Kind.TAG_LOOP]
+
+
+def test_judge_allows_words_of_the_user_s_own_another_language_and_form() -> None:
+    """They stand behind a known prompt, and may ask for both."""
+    brief = Brief(Form.PROSE, has_own_words=True)
+    german = "Ein Fuchs steht mit seinem Jungen auf dem Feld, und der Himmel ist grau und das Licht ist fahl."
+    for text in (german, TAGS, "Fuchs"):
+        assert judge(text, brief, "stop") == ()
+        assert judge(text, AS_PROSE, "stop") != ()
+    assert [flaw.kind for flaw in judge("I'm sorry, but I can't.", brief, "stop")] == [Kind.REFUSAL]
+    assert judge("A fox.", Brief(Form.PROSE, may_be_short=True), "stop") == ()
+
+
+def test_judge_finds_what_does_not_heed_the_brief() -> None:
+    """All of it is soft: the caption may be good in spite of it."""
+    brief = Brief(Form.PROSE, name="Ada", no_watermark=True, no_opening=True)
+    text = "This image is a photograph of a woman in a garden. A watermark stands in the corner."
+    flaws = judge(text, brief, "stop")
+    assert [flaw.kind for flaw in flaws] == [Kind.META, Kind.WATERMARK, Kind.NAME_MISSING]
+    assert not any(flaw.is_hard for flaw in flaws)
+    assert judge(text, AS_PROSE, "stop") == ()
 
 
 def test_judge_misses_a_trigger() -> None:
     """In whatever case it is written."""
-    assert judge(PROSE, Form.PROSE, trigger="Red Fox") == ()
-    (flaw,) = judge(PROSE, Form.PROSE, trigger="ohwx")
+    assert judge(PROSE, Brief(Form.PROSE, trigger="Red Fox")) == ()
+    (flaw,) = judge(PROSE, Brief(Form.PROSE, trigger="ohwx"))
     assert (flaw.kind, flaw.weight) == (Kind.TRIGGER_MISSING, Weight.SOFT)
 
 
@@ -140,8 +170,8 @@ def test_judge_takes_any_text(piece: str) -> None:
     """However long: its time grows with the length, and not with the square, which would be hours here."""
     text = piece * (500_000 // len(piece)) + " b"
     for form in (*Form, None):
-        assert all(0 <= flaw.start <= flaw.end <= len(text) for flaw in judge(text, form))
-    assert any(flaw.weight is Weight.HARD for flaw in judge(text, Form.PROSE, "stop"))
+        assert all(0 <= flaw.start <= flaw.end <= len(text) for flaw in judge(text, Brief(form)))
+    assert any(flaw.weight is Weight.HARD for flaw in judge(text, AS_PROSE, "stop"))
 
 
 def test_guess_form_tells_lists_from_sentences() -> None:

@@ -11,12 +11,16 @@ import pytest
 from aiohttp import web
 
 from adapter.caption.answer import Answer
+from adapter.caption.brief import Brief
+from adapter.caption.flaws import Form
 from adapter.caption.request import CaptionRequest, Message, question
 from adapter.caption.sampling import Sampling
 from adapter.captioner.admission import Admission
 from adapter.captioner.answering import Captioner
 from adapter.engine.deployment import fleet_for
+from adapter.engine.extra_fields import ENDS_LOOPS
 from adapter.errors import (
+    BadCaptionError,
     EngineBusyError,
     EngineError,
     EngineNotReadyError,
@@ -37,6 +41,8 @@ REQUEST = CaptionRequest(
     question("Say.", "You are."), Sampling(temperature=0.6, top_p=0.9, max_tokens=256), trigger="sks"
 )
 IMAGE = ImageBytes(GREY_PNG)
+GOOD = "A red fox stands in deep snow, and a low sun lights its fur."
+REFUSAL = "I'm sorry, but I can't help with describing this image."
 
 
 def request(prompt: str) -> CaptionRequest:
@@ -355,3 +361,72 @@ async def test_admit_and_ask_before_the_engine_is_ready_say_how_far_it_is() -> N
     with pytest.raises(EngineNotReadyError, match="Starting"):
         await captioner.ask(IMAGE, REQUEST)
     await captioner.drain(0)
+
+
+def judged(prompt: str = "Say.") -> CaptionRequest:
+    """Gives a request whose answer is to be prose."""
+    return replace(request(prompt), brief=Brief(Form.PROSE))
+
+
+def say(engine: FakeEngine, *texts: str, finish_reason: str = "stop") -> None:
+    """Has the engine say these texts, one after the other."""
+    left = list(texts)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response(completion(left.pop(0), finish_reason))
+
+    engine.answer = answer
+
+
+async def test_a_bad_answer_is_asked_for_again(
+    engine: FakeEngine, captioner: Captioner, picture: Path
+) -> None:
+    """With the same image, in the same turn, and the tokens of all answers are counted."""
+    say(engine, REFUSAL, GOOD)
+    trace = Trace(keep_texts=True)
+    answer = await captioner.ask(ImageFile(str(picture)), judged(), trace)
+    assert (answer.text, answer.attempts, answer.flaws) == (f"sks, {GOOD}", 2, ())
+    assert [body["temperature"] for body in engine.asked] == [0.6, 0.8]
+    assert image_url(engine.asked[0]) == image_url(engine.asked[1]) != ""
+    assert (trace.captions, trace.prompt_tokens, trace.completion_tokens) == (1, 200, 10)
+    assert trace.flaws == {"refusal": 1}
+    assert trace.texts == [("Say.", answer.text)]
+
+
+async def test_a_caption_that_stays_bad_fails(engine: FakeEngine, captioner: Captioner) -> None:
+    """The trigger in front of it doesn't hide a refusal. The next request of the turn isn't asked."""
+    say(engine, *[REFUSAL] * 3, GOOD)
+    with pytest.raises(BadCaptionError, match="No good caption in 3 attempts: refusal") as caught:
+        await captioner.ask(IMAGE, judged())
+    assert caught.value.text == REFUSAL
+    assert len(engine.asked) == 3
+    assert captioner.admission.in_flight == 0
+
+
+async def test_a_loop_is_repaired_where_no_answer_is_good(engine: FakeEngine, captioner: Captioner) -> None:
+    """vLLM's own word for a loop comes as OpenAI's to those who ask."""
+    say(engine, *[f"{GOOD} " + "The sky is grey. " * 9] * 3, finish_reason="repetition")
+    answer = await captioner.ask(IMAGE, judged())
+    assert answer.text == f"sks, {GOOD} The sky is grey."
+    assert (answer.is_repaired, answer.finish_reason) == (True, "length")
+
+
+async def test_streams_and_requests_without_a_brief_are_not_judged(
+    engine: FakeEngine, captioner: Captioner
+) -> None:
+    """What was given out can't be taken back, and nobody knows what was asked."""
+    say(engine, REFUSAL)
+    assert (await captioner.ask(IMAGE, REQUEST)).flaws is None
+    assert "repetition_detection" not in engine.asked[0]
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        return await engine._stream(request, REFUSAL)
+
+    engine.answer = stream
+    text = ""
+    async for chunks in captioner.ask(IMAGE, judged()):
+        for each in chunks:
+            text += "".join(choice["delta"].get("content", "") for choice in each["choices"])
+    assert text == f"sks, {REFUSAL}"
+    assert engine.asked[1]["repetition_detection"] == ENDS_LOOPS
+    assert len(engine.asked) == 2

@@ -67,5 +67,5 @@ async def test_an_engine_that_refuses_priorities_gets_none(picture: Path) -> Non
     async with asyncio.timeout(30), contextlib.AsyncExitStack() as stack:
         fleet = await stack.enter_async_context(running(fleet_for(settings, "")))
         assert (await fleet.until_ready()).ready
-        assert not (await fleet.endpoint()).takes_priority
+        assert (await fleet.endpoint()).takes == {"repetition_detection"}
     await server.close()

@@ -20,8 +20,8 @@ from adapter.config import PROJECT_DIR
 from adapter.dataset.ledger import Ledger
 from adapter.dataset.ledger_file import ledger_path
 from adapter.dataset.run import LAST_CHANCE_S, MAX_TRIES
-from adapter.dataset.stable_hash import stable_hash
 from adapter.policy import ExitCode
+from adapter.stable_hash import stable_hash
 from tests.cli.conftest import RunHere
 from tests.command import PROMPT, Command
 from tests.fake_engine import completion, image_url
@@ -476,7 +476,7 @@ async def test_an_engine_that_is_away_pauses_the_run(command: Command) -> None:
             command.engine.healthy = False
             request.transport.abort()
             return web.Response(status=503)
-        return web.json_response(completion(f"a picture {len(command.engine.asked)}"))
+        return web.json_response(completion(f"a picture numbered {len(command.engine.asked)}"))
 
     command.answer_captions(breaks)
     started = await command.start("caption", ".", "--concurrency", "2", "--json")
@@ -512,7 +512,7 @@ async def test_an_engine_that_fails_at_one_image_fails_just_that(command: Comman
             bad.append(image_url(body))
         if image_url(body) in bad:
             return web.Response(status=500)
-        return web.json_response(completion(f"a picture {len(command.engine.asked)}"))
+        return web.json_response(completion(f"a picture numbered {len(command.engine.asked)}"))
 
     command.answer_captions(fails)
     ended = await command.caption("--concurrency", "1", "--json")
@@ -530,7 +530,7 @@ async def test_an_empty_caption_is_a_failure_and_no_file(command: Command, text:
 
     command.answer_captions(empty)
     ended = await command.caption("--json", "--prefix", "photo of ")
-    assert (ended.code, list(ended.json["failures"])) == (ExitCode.SOME_FAILED, ["empty_caption"])
+    assert (ended.code, list(ended.json["failures"])) == (ExitCode.SOME_FAILED, ["bad_caption"])
     assert not command.texts()
 
 
@@ -579,7 +579,7 @@ async def test_concurrency_fixes_how_many_are_under_way(command: Command) -> Non
 
     async def slow(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.05)
-        return web.json_response(completion(f"a picture {len(command.engine.asked)}"))
+        return web.json_response(completion(f"a picture numbered {len(command.engine.asked)}"))
 
     command.engine.answer = slow
     await command.caption("--concurrency", "3")

@@ -14,8 +14,8 @@ import pytest
 from adapter.dataset.ledger import Ledger
 from adapter.dataset.ledger_file import ledger_path
 from adapter.dataset.records import WRITTEN, Entry, Failure
-from adapter.dataset.stable_hash import stable_hash
 from adapter.policy import ExitCode
+from adapter.stable_hash import stable_hash
 from tests.command import Command
 from tests.waiting import until
 

@@ -9,13 +9,13 @@ import pytest
 from adapter.dataset.decide import Existing, KeepEdited
 from adapter.dataset.history import Replaced
 from adapter.dataset.selection import Dataset
-from adapter.dataset.stable_hash import stable_hash
 from adapter.dataset.texts.in_ledger import TextsInLedger
 from adapter.dataset.texts.sidecars import Sidecars
 from adapter.dataset.texts.text_file import content_hash
 from adapter.dataset.texts.text_store import Texts
 from adapter.dataset.writer import Finished, Outcome, Writer, Written
 from adapter.errors import EmptyCaptionError, ImageDamagedError, LedgerError, WriteError
+from adapter.stable_hash import stable_hash
 from tests.datasets import finished
 
 

@@ -167,7 +167,7 @@ async def test_nodes_fetch_survives_a_long_answer(service: Service, picture: Pat
 
     async def late(request: web.Request) -> web.StreamResponse:
         await given_up.wait()
-        return web.json_response(completion("late"))
+        return web.json_response(completion("It comes late, but it comes."))
 
     async def fetch(url: URL) -> dict[str, Any]:
         process = await asyncio.create_subprocess_exec(
@@ -188,4 +188,4 @@ async def test_nodes_fetch_survives_a_long_answer(service: Service, picture: Pat
     given_up.set()
     answer = await fetching
     assert answer["status"] == 200
-    assert answer["body"]["caption"] == "late"
+    assert answer["body"]["caption"] == "It comes late, but it comes."

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from adapter.dataset.inputs.input import Input
 from adapter.dataset.item import Item
-from adapter.dataset.stable_hash import stable_hash
 from adapter.errors import InvalidRequestError
+from adapter.stable_hash import stable_hash
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import os
 import stat
 
 from adapter.dataset.new_file import create_anew
-from adapter.dataset.stable_hash import stable_hash
 from adapter.errors import WriteError
+from adapter.stable_hash import stable_hash
 
 SHORT_BYTES = 16  # a file up to this size may be nothing but blanks, and is worth a look
 MAX_BYTES = 2**20  # a caption of 2048 tokens has some 10 kB

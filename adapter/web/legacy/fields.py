@@ -13,11 +13,12 @@ from pydantic_core import PydanticCustomError
 
 from adapter.caption.answer import Answer
 from adapter.caption.prompts import PromptBook
-from adapter.caption.request import CaptionRequest, question
+from adapter.caption.request import CaptionRequest, Limit, question
 from adapter.caption.sampling import Sampling
 from adapter.engine.endpoint import Engine
 from adapter.engine.gpus import GPU
-from adapter.errors import CaptionError, fields_named
+from adapter.errors import CaptionError
+from adapter.field_names import fields_named
 from adapter.web.wire import PROMPT_FIELD_NAMES, PromptOptions, Temperature, TopK, TopP, WireModel
 
 
@@ -55,7 +56,12 @@ class CaptionOptions(PromptOptions):
         choice = replace(self.choice, prompt=self.prompt if self.prompt.strip() else "")
         with fields_named(PROMPT_FIELD_NAMES):
             prompt = book.prompt(choice)
-        return CaptionRequest(question(prompt, book.system_prompt), self.sampling(book))
+        return CaptionRequest(
+            question(prompt, book.system_prompt),
+            self.sampling(book),
+            brief=book.briefs.of(prompt),
+            limit=Limit.DEFAULT if self.max_new_tokens is None else Limit.CHOSEN,
+        )
 
 
 class CaptionBody(CaptionOptions):
@@ -99,6 +105,8 @@ def result_body(path: str, answer: Answer) -> dict[str, Any]:
         "image_path": path,
         "finish_reason": answer.finish_reason,
         "completion_tokens": answer.completion_tokens,
+        "flaws": [flaw.as_dict() for flaw in answer.flaws or ()],
+        "attempts": answer.attempts,
     }
 
 

@@ -1,6 +1,6 @@
 """What `/v1` answers, in OpenAI's shapes: completions, chunks of them, models and errors.
 
-OpenAI's fields of the engine's answer are passed on, and no others.
+Of the engine's answer OpenAI's fields are passed on, and no others.
 """
 
 import time
@@ -28,8 +28,11 @@ def error_body(error: CaptionError) -> dict[str, Any]:
 
 
 def completion_body(answer: Answer, model: str) -> dict[str, Any]:
-    """Gives a whole answer. `model` is the name that the client gave."""
-    return {
+    """Gives a whole answer. `model` is the name that the client gave.
+
+    Beside OpenAI's fields, `joycaption` tells what the judgement was, where there was one.
+    """
+    body = {
         "id": answer.id,
         "object": "chat.completion",
         "created": answer.created,
@@ -37,6 +40,10 @@ def completion_body(answer: Answer, model: str) -> dict[str, Any]:
         "choices": [_choice_body(choice) for choice in answer.choices],
         "usage": _usage_body(answer.prompt_tokens, answer.completion_tokens),
     }
+    if answer.flaws is None:
+        return body
+    flaws = [flaw.as_dict() for flaw in answer.flaws]
+    return body | {"joycaption": {"flaws": flaws, "attempts": answer.attempts}}
 
 
 def chunk_body(chunk: Chunk, model: str, *, wants_usage: bool) -> dict[str, Any] | None:

@@ -136,6 +136,11 @@ class ChatBody(PromptOptions):
         """Whether a stream is to end with the usage."""
         return self.stream_options is not None and self.stream_options.include_usage
 
+    @property
+    def chosen_max_tokens(self) -> int | None:
+        """The client's own limit, None where it has none."""
+        return self.max_completion_tokens or self.max_tokens
+
     def sampling(self, book: PromptBook) -> Sampling:
         """Gives the sampling values: the book's, where the request doesn't say anything else.
 
@@ -145,7 +150,7 @@ class ChatBody(PromptOptions):
             temperature=self.temperature,
             top_p=self.top_p,
             top_k=self.top_k,
-            max_tokens=self.max_completion_tokens or self.max_tokens,
+            max_tokens=self.chosen_max_tokens,
             seed=self.seed,
             n=self.n,
             stop=self.stop,

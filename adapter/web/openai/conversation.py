@@ -6,9 +6,11 @@ Nothing of a client's body is passed on as it came: what the engine gets is buil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from adapter.caption.brief import Brief
 from adapter.caption.prompts import MAX_PROMPT, PromptBook, refuse_long, refuse_special_tokens, with_options
-from adapter.caption.request import CaptionRequest, Message
-from adapter.errors import InvalidRequestError, WrongFieldError, fields_named
+from adapter.caption.request import CaptionRequest, Limit, Message
+from adapter.errors import InvalidRequestError, WrongFieldError
+from adapter.field_names import fields_named
 from adapter.web.openai.chat_body import ChatBody, ChatMessage, ImagePart
 from adapter.web.openai.virtual_models import VirtualModel, VirtualModels
 from adapter.web.wire import PROMPT_FIELD_NAMES
@@ -39,9 +41,21 @@ def to_chat(body: ChatBody, book: PromptBook, models: VirtualModels) -> Chat:
         messages = _messages(body, model, book)
     if image is None:
         _check_text_alone(body, model)
+    brief = None if image is None else _brief(body, messages, book)
     if not any(message.role == "system" for message in messages):
         messages.insert(0, Message("system", book.system_prompt))
-    return Chat(body, CaptionRequest(tuple(messages), body.sampling(book), body.trigger), image)
+    limit = Limit.DEFAULT if body.chosen_max_tokens is None else Limit.BINDING
+    request = CaptionRequest(tuple(messages), body.sampling(book), body.trigger, brief=brief, limit=limit)
+    return Chat(body, request, image)
+
+
+def _brief(body: ChatBody, messages: Sequence[Message], book: PromptBook) -> Brief:
+    """Gives what the last message asks for; a system prompt or `stop` of the client's may ask for more."""
+    brief = book.briefs.of(messages[-1].text)
+    own = {message.text for message in messages if message.role == "system"} - {book.system_prompt}
+    if body.stop or own:
+        return replace(brief, has_own_words=True)
+    return brief
 
 
 def _find_image(messages: Sequence[ChatMessage]) -> ImagePlace | None:

@@ -11,6 +11,7 @@ from aiohttp import web
 from PIL import Image
 
 from adapter.caption.prompts import PromptBook, PromptChoice
+from adapter.engine.extra_fields import ENDS_LOOPS
 from adapter.web.app_keys import FLEET
 from adapter.web.legacy.fields import CaptionOptions
 from tests.fake_engine import completion
@@ -91,6 +92,7 @@ async def test_caption_answers_with_the_contracts_fields(service: Service, pictu
     assert body["generation_time"] >= 0
     assert body["image_path"] == str(picture)
     assert body["finish_reason"] == "stop"
+    assert (body["flaws"], body["attempts"]) == ([], 1)
 
 
 async def test_caption_sends_the_prepared_pixels_and_every_sampling_value(
@@ -112,6 +114,7 @@ async def test_caption_sends_the_prepared_pixels_and_every_sampling_value(
     sampling = {name: asked[name] for name in asked if name not in ("messages", "model")}
     assert sampling == {
         "priority": 0,
+        "repetition_detection": ENDS_LOOPS,
         "n": 1,
         "stop": [],
         "min_p": 0.0,
@@ -413,7 +416,7 @@ async def test_batch_beyond_the_queue_is_503_with_retry_after(service: Service, 
 
     async def wait(request: web.Request) -> web.StreamResponse:
         await go_on.wait()
-        return web.json_response(completion("done"))
+        return web.json_response(completion("A picture that is done."))
 
     service.engine.answer = wait
     first = asyncio.create_task(service.post("/batch_caption", {"image_paths": paths}))

@@ -62,16 +62,19 @@ async def test_models_are_listed_and_found(service: Service) -> None:
     assert missing["error"]["code"] == "model_not_found"
 
 
-async def test_an_answer_has_openais_fields_and_no_others(service: Service) -> None:
-    """Under the model's name that the client gave."""
+async def test_an_answer_has_openais_fields_and_one_of_ours(service: Service) -> None:
+    """Under the model's name that the client gave. What isn't judged has OpenAI's alone."""
     status, answer = await service.post(CHAT, body(model="joycaption:booru"))
     assert status == 200
-    assert set(answer) == {"id", "object", "created", "model", "choices", "usage"}
+    assert set(answer) == {"id", "object", "created", "model", "choices", "usage", "joycaption"}
+    assert answer["joycaption"] == {"flaws": [], "attempts": 1}
     assert answer["model"] == "joycaption:booru"
     assert answer["usage"] == {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105}
     (choice,) = answer["choices"]
-    assert choice["message"]["content"].startswith("a picture ")
+    assert choice["message"]["content"].startswith("picture, ")
     assert choice["finish_reason"] == "stop"
+    _, several = await service.post(CHAT, body(n=2))
+    assert set(several) == {"id", "object", "created", "model", "choices", "usage"}
 
 
 async def test_the_engine_gets_what_the_legacy_endpoint_sends(service: Service, picture: Path) -> None:

@@ -1,6 +1,6 @@
 """The hash that chance and shares are taken from."""
 
-from adapter.dataset.stable_hash import stable_hash
+from adapter.stable_hash import stable_hash
 
 
 def test_stable_hash_is_the_same_everywhere() -> None:

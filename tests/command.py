@@ -47,6 +47,10 @@ class Started:
         self._output = asyncio.create_task(process.stdout.read())
         self._errors = asyncio.create_task(self._read_errors(process.stderr))
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 

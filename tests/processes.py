@@ -9,7 +9,7 @@ from pathlib import Path
 def descendants() -> dict[int, bytes]:
     """Gives all processes below this one, with their command lines (NUL after each word)."""
     found: dict[int, bytes] = {}
-    for process in _below(os.getpid()):
+    for process in below(os.getpid()):
         with contextlib.suppress(OSError):  # it has ended by now
             found[process] = Path(f"/proc/{process}/cmdline").read_bytes()
     return found
@@ -27,7 +27,8 @@ def children() -> dict[int, bytes]:
     return {pid: command for pid, command in found.items() if pid in own}
 
 
-def _below(process: int) -> Iterator[int]:
+def below(process: int) -> Iterator[int]:
+    """Yields all processes below a process."""
     for task in Path(f"/proc/{process}/task").glob("*/children"):
         try:
             children = [int(child) for child in task.read_text().split()]
@@ -35,4 +36,4 @@ def _below(process: int) -> Iterator[int]:
             continue
         for child in children:
             yield child
-            yield from _below(child)
+            yield from below(child)

@@ -1,40 +1,25 @@
 """Judges the texts that lie beside a dataset's images, whoever wrote them."""
 
-import os
 import random
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final
 
-from adapter.caption.brief import Brief
-from adapter.caption.flaws import Flaw, Form, Weight
-from adapter.caption.quality import judge
+from adapter.caption.flaws import Form
 from adapter.caption.text_form import WORD, guess_form
+from adapter.dataset.clip_length import LIMITS
 from adapter.dataset.inputs.folder import find_images
-from adapter.dataset.texts import text_file
+from adapter.dataset.judging import KEPT_CHARACTERS, Named, Read, Standard, judged
 from adapter.dataset.texts.sidecars import Sidecars
-from adapter.errors import WriteError
 from adapter.stable_hash import stable_hash
 
 # What stands in this share of the texts says nothing that tells one image from another.
 PHRASE_SHARE: Final = 0.8
 PHRASE_WORDS: Final = 3
-SAMPLE, SAMPLE_CHARACTERS, MIN_SAMPLE = 1000, 4000, 20
+SAMPLE, MIN_SAMPLE = 1000, 20
 SHOWN_CHARACTERS: Final = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A text with flaws, or with a `problem` that kept it from being read.
-
-    `path` is below the dataset's folder.
-    """
-
-    path: str
-    text: str = ""
-    flaws: tuple[Flaw, ...] = ()
-    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +43,21 @@ class SameText:
 class Check:
     """Judges the texts of a folder one by one, and knows afterwards what only the whole shows.
 
-    `form` is what the texts are meant to be; where it is None each text itself tells whether it is prose or
-    tags.
+    `executor` has `workers` processes, which help where there are many texts. `over_clip` counts the texts
+    that are longer than each of `clip_length.LIMITS`; it is None where nobody can count them.
     """
 
-    root: str
+    standard: Standard
     sidecars: Sidecars
-    form: Form | None = None
-    trigger: str = ""
+    executor: Executor
+    workers: int = 1
     recursive: bool = True
     texts: int = 0
     flawed: int = 0
     hard: int = 0
     unread: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
+    over_clip: Counter[int] | None = None
     _seen: set[int] = field(default_factory=set)
     # By a text's hash: the size of the first image that has it, and how many images of other sizes have it
     # too.
@@ -80,64 +66,56 @@ class Check:
     _sample: list[str] = field(default_factory=list)
     _random: random.Random = field(default_factory=lambda: random.Random(0))
 
-    def run(self) -> Iterator[Judged]:
-        """Gives the texts with flaws, and those that can't be read. Raises InvalidRequestError."""
-        follow_links = self.sidecars.follow_links
-        for key in find_images(self.root, recursive=self.recursive, follow_links=follow_links):
-            path = self.sidecars.name(key, "")
-            # Images that differ in their extension alone have one text.
-            identity = stable_hash(path)
-            if identity in self._seen:
-                continue
-            self._seen.add(identity)
-            try:
-                content = self._content(path)
-            except WriteError as error:
+    def run(self) -> Iterator[Read]:
+        """Gives the texts with flaws, and those that can't be read.
+
+        Raises InvalidRequestError, OutOfResourcesError.
+        """
+        for read in judged(self.standard, self._named(), self.executor, self.workers):
+            if read.problem:
                 self.unread += 1
-                yield Judged(path, problem=error.message)
-                continue
-            if content is None:
-                continue
-            text = content.decode("utf-8-sig", "replace").strip()
-            flaws = judge(text, Brief(self.form or guess_form(text), trigger=self.trigger))
-            self._count(key, path, text, flaws)
-            if flaws:
-                yield Judged(path, text, flaws)
+            else:
+                self._count(read)
+            if read.problem or read.flaws:
+                yield read
 
-    def _content(self, path: str) -> bytes | None:
-        """Gives a text, empty where there is a file with nothing in it, or None where there is no file."""
-        place = os.path.join(self.root, path)
-        content = text_file.read(place, follow_links=self.sidecars.follow_links)
-        if content is None and os.path.lexists(place):
-            return b""
-        return content
+    def _named(self) -> Iterator[Named]:
+        """Gives each text once: images that differ in their extension alone have one."""
+        root, follow_links = self.standard.root, self.standard.follow_links
+        for key in find_images(root, recursive=self.recursive, follow_links=follow_links):
+            path = self.sidecars.name(key, "")
+            identity = stable_hash(path)
+            if identity not in self._seen:
+                self._seen.add(identity)
+                yield path, key
 
-    def _count(self, key: str, path: str, text: str, flaws: tuple[Flaw, ...]) -> None:
+    def _count(self, read: Read) -> None:
         self.texts += 1
-        self.flawed += bool(flaws)
-        self.hard += any(flaw.weight is Weight.HARD for flaw in flaws)
-        self.kinds.update(flaw.kind.value for flaw in flaws)
+        self.flawed += bool(read.flaws)
+        self.hard += any(flaw.is_hard for flaw in read.flaws)
+        self.kinds.update(flaw.kind.value for flaw in read.flaws)
+        if read.clip_tokens is not None:
+            self.over_clip = self.over_clip or Counter()
+            for name, limit in LIMITS.items():
+                self.over_clip[name] += read.clip_tokens > limit
         if len(self._sample) < SAMPLE:
-            self._sample.append(text[:SAMPLE_CHARACTERS])
+            self._sample.append(read.text[:KEPT_CHARACTERS])
         elif (place := self._random.randrange(self.texts)) < SAMPLE:
-            self._sample[place] = text[:SAMPLE_CHARACTERS]
-        self._compare(key, path, text)
+            self._sample[place] = read.text[:KEPT_CHARACTERS]
+        self._compare(read)
 
-    def _compare(self, key: str, path: str, text: str) -> None:
+    def _compare(self, read: Read) -> None:
         """Notes a text that was there before.
 
         Images of one size may be copies of one image, which need one text.
         """
-        if not text:
+        size = read.image_bytes
+        if not read.text or size is None:
             return
-        try:
-            size = os.stat(os.path.join(self.root, key)).st_size
-        except OSError:  # it has gone since
-            return
-        digest = stable_hash(text)
-        if self._sizes.setdefault(digest, size) != size:
-            before = self._same.get(digest)
-            self._same[digest] = SameText(text[:SHOWN_CHARACTERS], before.images + 1 if before else 2, path)
+        if self._sizes.setdefault(read.digest, size) != size:
+            before = self._same.get(read.digest)
+            images = before.images + 1 if before else 2
+            self._same[read.digest] = SameText(read.text[:SHOWN_CHARACTERS], images, read.path)
 
     @property
     def same_texts(self) -> list[SameText]:
@@ -156,7 +134,7 @@ class Check:
         for text in self._sample:
             counts.update(_phrases(text))
         least = PHRASE_SHARE * len(self._sample)
-        trigger = self.trigger.strip().lower()
+        trigger = self.standard.trigger.strip().lower()
         found = (
             Phrase(words, count / len(self._sample))
             for words, count in counts.items()

@@ -1,12 +1,20 @@
 """`joycaption check`."""
 
+import contextlib
 import csv
+import importlib.util
 import os
+import signal
+from pathlib import Path
 
 import pytest
 
+from adapter.dataset.ledger import Ledger
+from adapter.dataset.ledger_file import ledger_path
 from adapter.policy import ExitCode
 from tests.command import Command
+from tests.processes import below
+from tests.waiting import until
 
 GOOD = "A photograph of a red fox that stands in deep snow, with bare birches behind it."
 LOOP = GOOD + " The sky is grey today." * 6
@@ -113,3 +121,70 @@ async def test_check_outlives_whatever_lies_there(command: Command, options: tup
     full = await command.run("check", ".", "--report", "/dev/full")
     assert full.code == ExitCode.SOME_FAILED
     assert "/dev/full can't be written" in full.errors
+
+
+async def test_check_fix_takes_off_what_is_bad_and_undo_puts_it_back(command: Command) -> None:
+    """What is still bad fails the command as before."""
+    put(command, "loop.png", LOOP)
+    put(command, "refusal.png", "I'm sorry, but I can't help with this image.", 1)
+    ended = await command.run("check", ".", "--fix", "--json")
+    assert (ended.code, ended.json["fixed"]) == (ExitCode.SOME_FAILED, 1)
+    assert {item["text"]: item.get("fixed") for item in ended.json["items"]} == {
+        "loop.txt": True,
+        "refusal.txt": None,
+    }
+    assert command.text("loop.txt") == f"{GOOD} The sky is grey today."
+    assert (await command.run("undo", ".")).output == "run 1: 1 texts are back as they were\n"
+    assert command.text("loop.txt") == LOOP
+    (command.folder / "refusal.txt").unlink()
+    ended = await command.run("check", ".", "--fix")
+    assert ended.code == ExitCode.DONE
+    assert "1 fixed; joycaption undo puts them back" in ended.output
+    assert (await command.run("check", ".")).code == ExitCode.DONE
+
+
+async def test_check_fix_waits_for_no_other_run(command: Command) -> None:
+    """Two programs that replace texts at one time would lose some."""
+    put(command, "loop.png", LOOP)
+    with contextlib.closing(Ledger.open(ledger_path(str(command.folder)))):
+        ended = await command.run("check", ".", "--fix")
+    assert ended.code == ExitCode.WRONG_USAGE
+    assert "Another run works on this dataset" in ended.errors
+    assert command.text("loop.txt") == LOOP
+
+
+async def test_check_tells_how_long_texts_are_for_clip(command: Command) -> None:
+    """Where its tokenizer can be installed."""
+    put(command, "a.png", f"{GOOD} " + " ".join(f"There is also a thing called {n}." for n in "abcdefghijk"))
+    put(command, "b.png", GOOD, 1)
+    told = (await command.run("check", ".", "--json")).json["over_clip_tokens"]
+    lines = (await command.run("check", ".")).output
+    if importlib.util.find_spec("instant_clip_tokenizer"):
+        assert told == {"77": 1, "225": 0, "512": 0}
+        assert "longer than CLIP reads, in tokens: over 77: 1" in lines
+    else:
+        assert told is None
+        assert "instant-clip-tokenizer is not installed" in lines
+
+
+async def test_check_of_many_texts_leaves_no_process_when_it_is_killed(command: Command) -> None:
+    """Those that judge end with the one that was asked."""
+    command.picture("0.png")
+    for number in range(4000):
+        (command.folder / f"{number}.png").write_bytes(b"x")
+        (command.folder / f"{number}.txt").write_text(f"{GOOD} " * 200)
+    started = await command.start("check", ".")
+    await until(lambda: any(below(started.pid)))
+    workers = list(below(started.pid))
+    started.signal(signal.SIGKILL)
+    await started.end()
+    await until(lambda: not any(is_alive(worker) for worker in workers))
+
+
+def is_alive(pid: int) -> bool:
+    """Tells whether a process is more than an end that nobody has asked about."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"

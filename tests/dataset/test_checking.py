@@ -1,20 +1,27 @@
 """The texts beside a dataset's images, judged."""
 
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from adapter.dataset import checking
 from adapter.dataset.checking import Check
+from adapter.dataset.judging import Standard
 from adapter.dataset.texts.sidecars import Sidecars
 
 
+def check_of(folder: Path, trigger: str = "") -> Check:
+    """Gives a check that needs no further processes."""
+    return Check(Standard(str(folder), trigger=trigger), Sidecars(), ProcessPoolExecutor(1))
+
+
 def test_run_hands_on_what_it_has_found(tmp_path: Path) -> None:
-    """Texts are read one by one, as the caller takes them."""
+    """The first texts are read one by one, as the caller takes them."""
     for name in ("a", "b"):
         (tmp_path / f"{name}.png").write_bytes(b"x")
         (tmp_path / f"{name}.txt").write_text("ha " * 20)
-    check = Check(str(tmp_path), Sidecars())
+    check = check_of(tmp_path)
     found = check.run()
     next(found)
     assert check.texts == 1
@@ -30,7 +37,7 @@ def test_phrases_come_from_a_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (tmp_path / f"{number}.png").write_bytes(b"x")
         ending = "by a lake" if number % 10 else "elsewhere"
         (tmp_path / f"{number}.txt").write_text(f"ohwx man, thing{number}, on a hill {ending} at night.")
-    checks = [Check(str(tmp_path), Sidecars(), trigger="ohwx") for _ in range(2)]
+    checks = [check_of(tmp_path, "ohwx") for _ in range(2)]
     for check in checks:
         assert not list(check.run())
     first, second = (check.phrases for check in checks)

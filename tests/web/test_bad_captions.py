@@ -1,5 +1,6 @@
 """Bad captions, as the clients of both faces meet them."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 from aiohttp import web
 
 from tests.fake_engine import completion
+from tests.pictures import GREY_PNG
 from tests.web.conftest import Service
-from tests.web.openai.test_chat_completions import CHAT, body
 
+CHAT = "/v1/chat/completions"
 GOOD = "A red fox stands in deep snow, and a low sun lights its fur."
 CUT = f"{GOOD} Behind it there are"
 REFUSAL = "I'm sorry, but I can't help with describing this image."
@@ -18,6 +20,15 @@ MESSAGE = "No good caption in 3 attempts: refusal"
 REPAIRED = {"kind": "repaired", "weight": "soft"}
 DESCRIBED = {"caption_type": "Descriptive"}
 ON_FLAW_KEEP = pytest.mark.parametrize("starting", [{"on_flaw": "keep", "attempts": 2}], indirect=True)
+
+
+def body(text: str = "", **fields: Any) -> dict[str, Any]:
+    """Gives a chat completion's body about a picture."""
+    url = f"data:image/png;base64,{base64.b64encode(GREY_PNG).decode()}"
+    parts: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}}]
+    if text:
+        parts.append({"type": "text", "text": text})
+    return {"model": "joycaption", "messages": [{"role": "user", "content": parts}], **fields}
 
 
 def say(service: Service, *texts: str, finish_reason: str = "stop") -> None:

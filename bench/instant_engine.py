@@ -3,11 +3,13 @@
 It speaks as much of vLLM's HTTP as the service asks for, on a Unix socket, and looks at nothing of a
 request but its head and its end, so that it costs next to nothing itself. Its answer always says the
 same; with --echo it is the prompt, and `/asked-twice` tells how many prompts came more than once. With
---delay-s every answer takes that long, except to the self-check.
+--delay-s every answer takes that long, except to the self-check. With --broken 0.03 that share of the answers
+is bad, in all the ways in which captions are; `/asked` tells how many answers there were.
 """
 
 import argparse
 import asyncio
+import random
 import re
 from collections import Counter
 from itertools import count
@@ -15,6 +17,20 @@ from itertools import count
 import orjson
 
 TEXT = "a picture of something that is worth about as many words as a caption has"
+# What a model says instead, with the reason to end that vLLM gives.
+GOOD_BEGINNING = "A photograph of a red fox that stands in deep snow, in front of bare birches."
+BROKEN = (
+    ("", "stop"),
+    (f"{GOOD_BEGINNING} Its thick fur is lit from the", "length"),
+    (f"{GOOD_BEGINNING}{' The sky is grey and cold.' * 12}", "repetition"),
+    (f"{GOOD_BEGINNING}{' and snow on the ground' * 9}.", "stop"),
+    ("I'm sorry, but I can't help with describing this image.", "stop"),
+    (f"{GOOD_BEGINNING}\n\nASSISTANT: Here is the revised caption.", "stop"),
+    (f"{GOOD_BEGINNING}<|eot_id|>", "stop"),
+    ("A\u0120photograph\u0120of\u0120a\u0120red\u0120fox\u0120in\u0120snow.", "stop"),
+    ("一只红狐站在深雪中，背景是光秃秃的白桦树，天空灰暗而寒冷。", "stop"),
+    ("1girl, solo, long_hair, blue_eyes, blue_hair, blue_dress, smile, outdoors", "stop"),
+)
 TOKENS = [1, *[7] * 64, 2]
 BUFFER_BYTES = 2**18
 TAIL_BYTES = 4096  # of a body: the prompt and the sampling values stand behind the image
@@ -28,9 +44,12 @@ MODELS = {"object": "list", "data": [{"id": MODEL, "root": MODEL}]}
 class Asked:
     """Holds what all connections share."""
 
-    def __init__(self, *, echo: bool, delay_s: float) -> None:
+    def __init__(self, *, echo: bool, delay_s: float, broken: float = 0.0) -> None:
         self.echo = echo
         self.delay_s = delay_s
+        self.broken = broken
+        self.answers = 0
+        self.chance = random.Random(16)
         self.prompts: Counter[bytes] = Counter()
         self.checks = count()
 
@@ -87,11 +106,17 @@ class Connection(asyncio.BufferedProtocol):
             b"/tokenize": {"count": len(TOKENS), "tokens": TOKENS},
             b"/detokenize": {"prompt": "chat"},
             b"/asked-twice": sum(number > 1 for number in self._asked.prompts.values()),
+            b"/asked": self._asked.answers,
         }
         if self._path == b"/v1/chat/completions":
             is_check = b'"max_tokens":24' in self._tail  # what the self-check of sight asks for
-            text = self._text(is_check=is_check)
-            answer = stream(text) if b'"stream":true' in self._tail else reply(completion(text))
+            text, finish_reason = self._text(is_check=is_check), "stop"
+            if not is_check:
+                self._asked.answers += 1
+                if self._asked.broken and self._asked.chance.random() < self._asked.broken:
+                    text, finish_reason = self._asked.chance.choice(BROKEN)
+            is_stream = b'"stream":true' in self._tail
+            answer = stream(text) if is_stream else reply(completion(text, finish_reason))
             if self._asked.delay_s and not is_check:
                 asyncio.get_running_loop().call_later(self._asked.delay_s, self._transport.write, answer)
                 return
@@ -109,9 +134,10 @@ class Connection(asyncio.BufferedProtocol):
         return str(prompt.decode())
 
 
-def completion(text: str) -> dict[str, object]:
+def completion(text: str, finish_reason: str = "stop") -> dict[str, object]:
     """Gives a whole chat completion with that text."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "finish_reason": finish_reason}
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -148,8 +174,9 @@ async def main() -> None:
     parser.add_argument("socket")
     parser.add_argument("--echo", action="store_true")
     parser.add_argument("--delay-s", type=float, default=0.0)
+    parser.add_argument("--broken", type=float, default=0.0)
     given = parser.parse_args()
-    asked = Asked(echo=given.echo, delay_s=given.delay_s)
+    asked = Asked(echo=given.echo, delay_s=given.delay_s, broken=given.broken)
     server = await asyncio.get_running_loop().create_unix_server(
         lambda: Connection(asked), given.socket, backlog=1024
     )

@@ -71,6 +71,26 @@ class RunningService:
         text: str = body["caption"]
         return text
 
+    def written(self, image: Path, prompt: str, **fields: Any) -> str:
+        """Gives what the model writes, greedily unless told otherwise, whether it is a good caption or not.
+
+        A stream isn't judged.
+        """
+        parts = [
+            {"type": "image_url", "image_url": {"url": image.as_uri()}},
+            {"type": "text", "text": prompt},
+        ]
+        messages = [{"role": "user", "content": parts}]
+        body = {"model": "joycaption", "messages": messages, "temperature": 0, "stream": True, **fields}
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(
+            f"{self.url}/v1/chat/completions", json.dumps(body).encode(), headers
+        )
+        with urllib.request.urlopen(request, timeout=120) as response:
+            lines = response.read().decode().splitlines()
+        events = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+        return "".join(event["choices"][0]["delta"].get("content", "") for event in events)
+
     def captions(self, asked: Iterable[tuple[Path, dict[str, Any]]]) -> list[str]:
         """Gives the caption of each image with these fields, several asked for at one time."""
         with ThreadPoolExecutor(CLIENTS) as clients:

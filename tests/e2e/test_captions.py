@@ -125,28 +125,44 @@ def test_captions_of_30_images_are_the_reference_pipelines(
         questions.append({"prompt": book.prompt(PromptChoice(style=rng.choice(FORMS))), "image": str(path)})
     expected = reference.answers(questions, captions=True)
     for asked, answer in zip(questions, expected, strict=True):
-        said = service.caption(Path(asked["image"]), prompt=asked["prompt"], max_new_tokens=100)
+        said = service.written(Path(asked["image"]), asked["prompt"], max_tokens=100)
         assert said == answer["caption"], asked
     assert len({answer["caption"] for answer in expected}) > 10, "the pictures must tell a difference"
 
 
 def test_sampling_varies_and_greedy_does_not(service: RunningService, tmp_path: Path) -> None:
-    """The engine follows what is sent. On a gradient the model is unsure what it sees."""
+    """The engine follows what is sent. On a gradient the model is unsure what it sees.
+
+    What it then says badly is asked for again, and doesn't get through.
+    """
     unsure = tmp_path / "unsure.png"
     Image.radial_gradient("L").save(unsure)
     _, sampled = service.post(
         "/batch_caption", {"image_paths": [str(unsure)] * 40, "temperature": 2.0, "top_p": 1.0}
     )
-    assert len({result["caption"] for result in sampled["results"]}) > 3
-    assert len({service.caption(unsure) for _ in range(3)}) == 1
+    good = [result for result in sampled["results"] if result["success"]]
+    assert len({result["caption"] for result in good}) > 3
+    assert all(flaw["weight"] == "soft" for result in good for flaw in result["flaws"])
+    refused = [result["error"] for result in sampled["results"] if not result["success"]]
+    assert all(error.startswith("No good caption in 3 attempts: ") for error in refused)
+    assert any(result["attempts"] > 1 for result in good) or refused
+    assert len({service.written(unsure, "What is it?") for _ in range(3)}) == 1
 
 
 def test_max_new_tokens_cuts_the_caption(service: RunningService) -> None:
-    """The answer says that its limit cut it."""
+    """A prompt of the user's own gets just so many tokens, and the answer says that its limit cut it.
+
+    A style gets whole sentences or tags of them.
+    """
     image = str(FOLDER / next(iter(SAMPLES)))
-    _, body = service.post("/caption", {"image_path": image, "max_new_tokens": 3})
+    _, body = service.post("/caption", {"image_path": image, "prompt": "What is it?", "max_new_tokens": 3})
+    assert (body["finish_reason"], body["completion_tokens"], body["flaws"]) == ("length", 3, [])
+    _, whole = service.post("/caption", {"image_path": image, "style": "booru"})
+    tokens = whole["completion_tokens"]
+    _, body = service.post("/caption", {"image_path": image, "style": "booru", "max_new_tokens": tokens - 2})
     assert body["finish_reason"] == "length"
-    assert body["completion_tokens"] == 3
+    assert body["flaws"] == [{"kind": "repaired", "weight": "soft"}]
+    assert set(body["caption"].split(", ")) < set(whole["caption"].split(", "))
 
 
 def test_the_demo_models_size_is_within_its_limit() -> None:

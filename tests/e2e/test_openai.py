@@ -208,6 +208,14 @@ def test_sampling_fields_do_what_they_say(client: Client) -> None:
     assert plain in "".join(token.token for token in logged.content)
 
 
+def gradient() -> Any:
+    """Gives an image that is none of what the model knows."""
+    buffer = io.BytesIO()
+    gradients = [Image.radial_gradient("L"), *[Image.linear_gradient("L")] * 2]
+    Image.merge("RGB", gradients).save(buffer, "PNG")
+    return {"type": "image_url", "image_url": {"url": data_url(buffer.getvalue())}}
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -218,23 +226,41 @@ def test_sampling_fields_do_what_they_say(client: Client) -> None:
     ],
 )
 def test_penalties_change_what_repeats(client: Client, fields: dict[str, Any]) -> None:
-    """They are seen on a gradient, where the model stammers."""
-    buffer = io.BytesIO()
-    gradients = [Image.radial_gradient("L"), *[Image.linear_gradient("L")] * 2]
-    Image.merge("RGB", gradients).save(buffer, "PNG")
+    """They are seen on a gradient, where the model stammers too badly for anything but a stream."""
 
     def say(**fields: Any) -> str:
-        answer = client.openai.chat.completions.create(
+        with client.openai.chat.completions.create(
             model="joycaption:descriptive",
-            messages=user({"type": "image_url", "image_url": {"url": data_url(buffer.getvalue())}}),
+            messages=user(gradient()),
             temperature=0,
             max_tokens=60,
+            stream=True,
+            stream_options={"include_usage": True},
             **fields,
-        )
-        client.expect(answer.usage, ("user", client.book.prompt(PromptChoice(style="descriptive"))))
-        return text_of(answer)
+        ) as stream:
+            *chunks, last = stream
+        client.expect(last.usage, ("user", client.book.prompt(PromptChoice(style="descriptive"))))
+        return "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
 
     assert say(**fields) != say()
+
+
+def test_a_loop_ends_in_the_engine(client: Client) -> None:
+    """Long before its limit, because the engine sees that the same tokens come for the third time."""
+    with client.openai.chat.completions.create(
+        model="joycaption:descriptive",
+        messages=user(gradient()),
+        temperature=0,
+        max_tokens=2000,
+        frequency_penalty=-2.0,
+        stream=True,
+        stream_options={"include_usage": True},
+    ) as stream:
+        *chunks, last = stream
+    assert chunks[-1].choices[0].finish_reason == "length"
+    assert last.usage is not None
+    assert last.usage.completion_tokens < 500
+    client.expect(last.usage, ("user", client.book.prompt(PromptChoice(style="descriptive"))))
 
 
 def test_other_conversations_have_the_references_tokens_too(client: Client) -> None:

@@ -4,8 +4,9 @@ An engine that answers at once says something bad in 3 % of its answers, in all 
 bad: loops, cut ends, refusals, leaks, other languages and so on. Through `/caption`, `/batch_caption`, `/v1`
 and the dataset command come 10 000 captions each. What reaches the user is compared with all that the engine
 can say that is good; requests are counted at the engine. Then the time to judge a caption is compared with
-what the service needs for one, and the demonstration model is asked for captions of every style and type,
-none of which should be asked for again.
+what the service needs for one, `joycaption check` over a million texts with a single process that only
+judges, and the demonstration model is asked for captions of every style and type, none of which should be
+asked for again.
 """
 
 import asyncio
@@ -38,6 +39,7 @@ from bench.stage import (
     draw_scenes,
     instant_engine,
     keep_in_flight,
+    memory_mb,
     percentile,
     prompt_book,
     record,
@@ -58,10 +60,11 @@ CAPTION = (
     "the colours are muted, with the orange of the fur as the only accent."
 )
 JUDGED = 3000
+MEMORY_S = 0.3
 
 
 def main() -> None:
-    given = arguments(__doc__, captions=0, demo_captions=0)
+    given = arguments(__doc__, captions=0, demo_captions=0, texts=0)
     captions = given.captions or (2500 if given.quick else 10_000)
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -76,6 +79,8 @@ def main() -> None:
             f"judging a caption of {len(CAPTION)} characters takes {figures['judge_ms']:.2f} ms, "
             f"{figures['judge_share']:.1%} of the CPU that the service needs for one"
         )
+        texts = given.texts or (50_000 if given.quick else 1_000_000)
+        figures |= check(Path(folder, "texts"), texts, figures["judge_ms"])
         figures |= on_demo(paths, given.demo_captions or (280 if given.quick else 1000))
     record(given.results, "quality", figures)
 
@@ -176,6 +181,38 @@ def judge_ms() -> float:
         took_s.append(time.perf_counter() - started)
         assert not flaws
     return percentile(took_s, 0.5) * 1000
+
+
+def check(folder: Path, texts: int, judge_ms: float) -> dict[str, float]:
+    """Gives what `joycaption check` of so many different texts takes."""
+    folder.mkdir()
+    for number in range(texts):
+        below = folder / str(number // 1000)
+        if number % 1000 == 0:
+            below.mkdir()
+            image = below / f"{number}.png"
+            image.write_bytes(b"x" * (1 + number // 1000))
+        else:
+            os.link(image, below / f"{number}.png")
+        (below / f"{number}.txt").write_text(f"{CAPTION} It is number {number}.")
+    command = [sys.executable, "-m", "adapter", "check", str(folder), "--json"]
+    started, peak_mb = time.monotonic(), 0.0
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, cwd=PROJECT_DIR, stdout=output)
+        while process.poll() is None:
+            peak_mb = max(peak_mb, memory_mb(process.pid))
+            time.sleep(MEMORY_S)
+        seconds = time.monotonic() - started
+        output.seek(0)
+        told = json.loads(output.read())
+    assert (process.returncode, told["texts"], told["flawed"]) == (0, texts, 0), told
+    ratio = texts * judge_ms / 1000 / seconds
+    print(
+        f"check    {texts} texts in {seconds:.0f} s, {ratio:.2f} times the rate of one process that only "
+        f"judges, with {peak_mb:.0f} MB at most",
+        flush=True,
+    )
+    return {"check_texts": texts, "check_s": seconds, "check_to_judge": ratio, "check_peak_mb": peak_mb}
 
 
 def on_demo(paths: list[Path], captions: int) -> dict[str, float]:

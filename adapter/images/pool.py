@@ -35,6 +35,9 @@ main(sys.argv[2:])
 ERRORS: dict[str, type[ImageError]] = {
     kind.__name__: kind for kind in (NotAnImageError, ImageDamagedError, ImageTooLargeError)
 }
+# Processes for one image, where each was killed from outside. On a busy machine one may take longer to start
+# than it is let live.
+MAX_STARTS = 4
 
 Result = bytes | ImageError | OutOfResourcesError
 
@@ -121,7 +124,7 @@ class Decoders:
     async def _work(self, worker: "_Worker | None", question: bytes, parcel: Parcel) -> Result:
         """Gives the result, or the error as a value: nobody may be there any more to catch it."""
         try:
-            for _ in range(2):
+            for _ in range(MAX_STARTS):
                 worker = worker or await _Worker.start(self._limits)
                 answer = await worker.ask(question, parcel, self._limits.time_s)
                 if answer is not None:

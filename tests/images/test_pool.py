@@ -11,6 +11,7 @@ import pybase64
 import pytest
 from PIL import Image
 
+from adapter import images
 from adapter.errors import (
     ImageDamagedError,
     ImageTooLargeError,
@@ -181,27 +182,15 @@ async def test_close_while_images_are_prepared_gives_each_caller_an_answer() -> 
         await until(lambda: len(os.listdir("/proc/self/fd")) < descriptors)
 
 
-async def test_prepare_while_workers_are_killed_again_and_again_blames_no_image() -> None:
+async def test_prepare_while_workers_are_killed_again_and_again_blames_no_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The memory may have run out, which the image can't help."""
     async with decoders() as pool:
-        await pool.inspect(Parcel.of(GREY_PNG))
-        killed: set[int] = set()
-
-        async def kill() -> None:
-            while True:
-                for worker in set(workers()) - killed:
-                    killed.add(worker)
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(worker, signal.SIGKILL)
-                await asyncio.sleep(0.001)
-
-        killing = asyncio.create_task(kill())
-        try:
+        with monkeypatch.context() as killed:
+            killed.setattr(images.pool, "PROGRAM", "import os; os.kill(os.getpid(), 9)")
             with pytest.raises(OutOfResourcesError, match="are being killed"):
                 await pool.prepare(Parcel.of(GREY_PNG), "bmp")
-        finally:
-            killing.cancel()
-            await asyncio.gather(killing, return_exceptions=True)
         assert await pool.prepare(Parcel.of(GREY_PNG), "bmp")
 
 

@@ -15,7 +15,12 @@ from adapter.caption.flaws import Form
 MAX_FEW_WORDS: Final = 5
 NO_NAME: Final = "{NAME}"
 _PLACE: Final = re.compile(r"\\{(words|length|name)\\}")
-_PATTERNS: Final = {"words": r"\d{1,5}", "length": r"[a-z][a-z -]{1,20}", "name": r".+?"}
+_PATTERNS: Final = {
+    "words": r"\d{1,5}",
+    "length": r"[a-z][a-z -]{1,20}",
+    # A full stop ends it, except behind an initial or a title.
+    "name": r"(?:(?:Mr|Mrs|Ms|Dr|St|Prof|Capt|Sgt|Lt|[A-Z])\. ?)*[^.]+",
+}
 
 
 @dataclass(frozen=True, slots=True)

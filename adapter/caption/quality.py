@@ -7,7 +7,7 @@ from typing import Final
 from adapter.caption.adherence import name_missing, opening, trigger_missing, watermark
 from adapter.caption.brief import Brief
 from adapter.caption.flaws import Flaw, Form, Kind, Place
-from adapter.caption.repetition import loop, tag_loop
+from adapter.caption.repetition import loop, tag_loop, tail_loop
 from adapter.caption.stop_words import ENGLISH
 from adapter.caption.text_form import wrong_form
 from adapter.caption.wording import OTHER_LETTER, language, leak, meta, nonsense, refusal
@@ -18,7 +18,8 @@ MIN_PROSE_CHARACTERS: Final = 16
 # last word can't be the last.
 MIN_CUT_CHARACTERS: Final = 800
 MAX_HASHTAG_CHARACTERS: Final = 400
-REPETITION: Final = "repetition"  # vLLM's reason to end a text that repeats itself token by token
+# vLLM's reasons to end a text: its limit, a stop of the engine, and tokens that repeat themselves.
+LENGTH, ABORT, REPETITION = "length", "abort", "repetition"
 _SENTENCE_BREAK = re.compile(r"[a-z)\"\u201d][.!?][\"\u201d)]?\s+[A-Z]")
 _HASHTAGS = re.compile(r"(?:\s*#\w+)+$")
 
@@ -41,14 +42,16 @@ def judge(text: str, brief: Brief, finish_reason: str | None = None) -> tuple[Fl
         places[Kind.NAME_MISSING] = name_missing(text, brief)
     places[Kind.TRIGGER_MISSING] = trigger_missing(text, brief)
     if finish_reason == REPETITION and not (places[Kind.LOOP] or places[Kind.TAG_LOOP]):
-        places[Kind.LOOP] = 0, len(text)
+        places[Kind.LOOP] = tail_loop(text) or (0, len(text))
     return tuple(Flaw(kind, *place) for kind in Kind if (place := places.get(kind)) is not None)
 
 
 def _is_judged(kind: Kind, brief: Brief) -> bool:
     if brief.form is None:
         return kind in _ANY
-    return not (brief.has_own_words and kind in _CHANGED_BY_OWN_WORDS)
+    if kind is Kind.FORM:
+        return not (brief.has_own_words or brief.may_be_short)
+    return not (kind is Kind.LANGUAGE and brief.has_own_words)
 
 
 def _empty(text: str, brief: Brief) -> Place | None:
@@ -60,7 +63,7 @@ def _empty(text: str, brief: Brief) -> Place | None:
 def _cut(text: str, form: Form, finish_reason: str | None) -> Place | None:
     end = len(text.rstrip())
     if finish_reason is not None or form is not Form.PROSE:
-        return (max(end - 1, 0), end) if finish_reason == "length" else None
+        return (max(end - 1, 0), end) if finish_reason in (LENGTH, ABORT) else None
     # Only the end is searched: of hashtags alone, each would be tried as the first one.
     start = max(end - MAX_HASHTAG_CHARACTERS, 0)
     end = start + len(_HASHTAGS.sub("", text[start:end]))
@@ -86,4 +89,3 @@ _JUDGES: Final[dict[Kind, Callable[[str, Form | None], Place | None]]] = {
     Kind.META: meta,
 }
 _ANY: Final = (Kind.LOOP, Kind.TAG_LOOP, Kind.LEAK)
-_CHANGED_BY_OWN_WORDS: Final = (Kind.LANGUAGE, Kind.FORM)

@@ -7,8 +7,13 @@ from typing import Final
 from adapter.caption.brief import Brief
 from adapter.caption.flaws import Flaw, Form, Kind
 from adapter.caption.quality import judge
+from adapter.caption.text_form import WORD, guess_form, tags_of
 
-REPAIRABLE: Final = frozenset((Kind.LOOP, Kind.TAG_LOOP, Kind.CUT))
+LOOPS: Final = (Kind.LOOP, Kind.TAG_LOOP)
+# A loop says nothing new. Where more than this share of the words behind its first round is, the text has got
+# out of it, and its end is worth keeping.
+MAX_NEW_WORDS: Final = 0.05
+MAX_ABBREVIATION: Final = 8  # characters
 _SENTENCE_END = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]*]*(?=\s|$)(?!\s+[a-z])|\n")
 # A full stop after one of these ends no sentence.
 _ABBREVIATION = re.compile(
@@ -20,16 +25,48 @@ _SEPARATORS: Final = ",;\n"
 def repaired(text: str, flaws: Iterable[Flaw], brief: Brief) -> str | None:
     """Gives the text up to where it still was good: a loop's first round, the last whole sentence or tag.
 
-    None where it has other hard flaws, or where too little is left to be what was asked for.
+    A list keeps each of its tags once. None where there is neither a loop at the end nor a cut, or where what
+    is left isn't what was asked for.
     """
-    hard = [flaw for flaw in flaws if flaw.is_hard]
-    if not hard or not REPAIRABLE.issuperset(flaw.kind for flaw in hard):
+    starts = {flaw.kind: flaw.start for flaw in flaws if flaw.kind in (*LOOPS, Kind.CUT)}
+    if not starts:
         return None
-    end = min((flaw.start for flaw in hard if flaw.kind is not Kind.CUT), default=len(text))
-    kept = _whole_part(text[:end], brief.form).strip()
-    if any(flaw.is_hard for flaw in judge(kept, brief, "stop")):
-        return None
-    return kept
+    form = brief.form or guess_form(text)
+    if Kind.CUT in starts:
+        text = _whole_part(text, form)
+    if Kind.TAG_LOOP in starts:
+        text = _each_once(text)
+    for kind in LOOPS:
+        start = starts.get(kind)
+        if start is None or start >= len(text) or not _loops(text, brief):
+            continue
+        if _says_something_new(text[:start], text[start:]):
+            return None
+        text = _whole_part(text[:start], form)
+    kept = text.strip()
+    return None if any(flaw.is_hard for flaw in judge(kept, brief, "stop")) else kept
+
+
+def _loops(text: str, brief: Brief) -> bool:
+    """Tells whether a text loops still."""
+    return any(flaw.is_hard for flaw in judge(text, brief, "stop"))
+
+
+def _says_something_new(before: str, after: str) -> bool:
+    words = WORD.findall(after.lower())
+    known = set(WORD.findall(before.lower()))
+    return sum(word not in known for word in set(words)) > MAX_NEW_WORDS * len(words) + 1
+
+
+def _each_once(text: str) -> str:
+    """Gives a list without the tags that come again."""
+    seen: set[str] = set()
+    kept = []
+    for tag, start, end in tags_of(text):
+        if tag not in seen:
+            seen.add(tag)
+            kept.append(text[start:end].strip())
+    return ", ".join(kept)
 
 
 def _whole_part(text: str, form: Form | None) -> str:
@@ -37,10 +74,10 @@ def _whole_part(text: str, form: Form | None) -> str:
     if form in (Form.TAGS, Form.PROMPT):
         return _whole_tags(text)
     for end in reversed([match.end() for match in _SENTENCE_END.finditer(text)]):
-        sentences = text[:end].rstrip()
-        if sentences and not _ABBREVIATION.search(sentences):
-            return sentences
-    return "" if form is Form.PROSE else _whole_tags(text)
+        last = text[max(end - MAX_ABBREVIATION, 0) : end]
+        if last.strip() and not _ABBREVIATION.search(last):
+            return text[:end].rstrip()
+    return ""
 
 
 def _whole_tags(text: str) -> str:

@@ -22,6 +22,7 @@ MAX_DUPLICATE_TAGS: Final = 0.15
 MIN_COPIES: Final = 3
 MIN_LOOP_WORDS: Final = 9
 MAX_PERIOD_WORDS: Final = 60
+MAX_PERIOD_CHARACTERS: Final = 400
 # Shorter texts tell too little about shares.
 MIN_WORDS_FOR_SHARES: Final = 20
 MIN_COUNTED: Final = 8
@@ -55,6 +56,19 @@ def loop(text: str, form: Form | None) -> Place | None:
         return None
     words = _words(text)
     return _period(words) or _duplicates(text, words) or _compresses(text)
+
+
+def tail_loop(text: str) -> Place | None:
+    """Finds where the end of a text comes for the second of three times in a row, character by character."""
+    end = len(text)
+    for period in range(1, min(MAX_PERIOD_CHARACTERS, end // MIN_COPIES) + 1):
+        start = end - period
+        if text[start:] == text[start - period : start] == text[start - 2 * period : start - period]:
+            start -= 2 * period
+            while start > 0 and text[start - 1] == text[start - 1 + period]:
+                start -= 1
+            return start + period, end
+    return None
 
 
 def tag_loop(text: str, form: Form | None) -> Place | None:
@@ -139,4 +153,4 @@ def _compresses(text: str) -> Place | None:
     content = text.encode("utf-8", "replace")
     if len(content) <= MAX_ZLIB_RATIO * len(zlib.compress(content, 6)):
         return None
-    return 0, len(text)
+    return tail_loop(text) or (0, len(text))

@@ -10,6 +10,7 @@ from adapter.caption.stop_words import ENGLISH
 MIN_TAGS_FOR_SHARES: Final = 6
 MAX_PROSE_TAG_SHARE: Final = 0.1
 MAX_TAG_WORDS: Final = 5.5
+MAX_SHORT_WORDS: Final = 12
 
 WORD = re.compile(r"\w+(?:['\u2019-]\w+)*")
 _TAG = re.compile(r"[^,\n;]+")
@@ -35,12 +36,17 @@ def looks_like_tags(text: str) -> bool:
 def wrong_form(text: str, form: Form | None) -> Place | None:
     """Finds tags where sentences were asked for, and the reverse."""
     if form is Form.PROSE:
-        wrong = looks_like_tags(text)
+        wrong = looks_like_tags(text) and not _is_short(text)
     elif form is Form.TAGS:
         wrong = not looks_like_tags(text)
     else:
         wrong = False
     return (0, len(text)) if wrong else None
+
+
+def _is_short(text: str) -> bool:
+    """Tells whether a text has too few words for a sentence to be told from a list."""
+    return len(WORD.findall(text)) <= MAX_SHORT_WORDS and text.count(",") + 1 < MIN_TAGS_FOR_SHARES
 
 
 def tags_of(text: str) -> Iterator[tuple[str, int, int]]:

@@ -83,6 +83,7 @@ _PROGRAM = re.compile(
     r"|CUDA (?:error|out of))"
 )
 _NO_WORD = re.compile(rf"[^\s,/_.\-|=*#~]{{{MIN_NO_WORD},}}")
+_ONE_LETTER = re.compile(r"\b([A-Za-z])\1{4,}\b")
 _CONSONANTS = re.compile(r"[b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ]{8,}")
 
 
@@ -110,7 +111,7 @@ def nonsense(text: str, form: Form | None) -> Place | None:
         match = _MIXED_WORD.search(text)
     if match is None and form is not Form.TAGS and "://" not in text:
         unquoted = _blank_quotes(text)
-        match = _CONSONANTS.search(unquoted)
+        match = _CONSONANTS.search(unquoted) or _ONE_LETTER.search(unquoted)
         if match is None and max(map(len, unquoted.split()), default=0) >= MIN_NO_WORD:
             match = _NO_WORD.search(unquoted)
     if match is not None:

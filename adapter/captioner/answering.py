@@ -15,6 +15,7 @@ from adapter.captioner.priority import Priority
 from adapter.engine.client import encode, encode_stream
 from adapter.engine.fleet import Fleet
 from adapter.engine.seat import taken
+from adapter.errors import CaptionError
 from adapter.images.preparation import Preparation
 from adapter.images.sources import ImageSource
 from adapter.trace import Trace
@@ -130,7 +131,13 @@ class Captioner:
         """Asks until there is a good answer, within the limits of `quality`."""
         gate = Gate(request, self._quality)
         while gate.pending is not None:
-            answer = await self._once(turn, gate.pending, started, is_last=is_last)
+            try:
+                answer = await self._once(turn, gate.pending, started, is_last=is_last)
+            except CaptionError:
+                # An answer that needs no more than its end taken off is better than none.
+                if not gate.give_up():
+                    raise
+                break
             if flaws := gate.take(answer):
                 turn.trace.reject(flaws)
             turn.trace.read(answer.prompt_tokens, answer.completion_tokens)

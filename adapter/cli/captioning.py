@@ -15,7 +15,7 @@ from adapter.caption.gate import OnFlaw, Quality
 from adapter.caption.prompts import PromptBook
 from adapter.captioner.admission import Admission
 from adapter.captioner.answering import Captioner
-from adapter.cli.display import Display, summary
+from adapter.cli.display import Display, dropped_line, summary
 from adapter.cli.results import print_result
 from adapter.dataset.claims import Claims
 from adapter.dataset.counting import counting
@@ -135,9 +135,7 @@ def _finish(order: Order, datasets: list[Dataset], display: Display, code: ExitC
             display.notice(f"{order.output}: {count} images")
         ledgers = {id(dataset.ledger): dataset.ledger for dataset in datasets}.values()
         if dropped := sum(ledger.history.dropped for ledger in ledgers):
-            display.notice(
-                f"{dropped} replaced texts of earlier runs were dropped: more than --history-bytes allows"
-            )
+            display.notice(dropped_line(dropped))
         if order.report is not None:
             failures = (failure for ledger in ledgers for failure in ledger.failures(recent=True))
             write_report(order.report, failures)

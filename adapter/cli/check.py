@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import IO, Annotated, Literal
 
 import orjson
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
-from adapter.caption.flaws import Flaw, Form, Kind
+from adapter.caption.flaws import Form, Kind
+from adapter.cli.display import dropped_line
 from adapter.cli.results import print_pieces, print_result
-from adapter.dataset.checking import SHOWN_CHARACTERS, Check
+from adapter.dataset.checking import Check
 from adapter.dataset.fixing import Fixer
+from adapter.dataset.history import DEFAULT_MAX_BYTES
 from adapter.dataset.judging import Read, Standard
 from adapter.dataset.ledger import Ledger
 from adapter.dataset.ledger_file import ledger_path
@@ -30,7 +32,6 @@ from adapter.policy import ExitCode
 
 EXAMPLES = 3
 SHOWN_FINDINGS = 20
-CONTEXT_CHARACTERS = 20
 
 
 def check(
@@ -56,6 +57,13 @@ def check(
             "joycaption undo puts it back.",
         ),
     ] = False,
+    history_bytes: Annotated[
+        int,
+        Parameter(
+            validator=validators.Number(gte=0),
+            help="How much of what is replaced here and by runs is kept for joycaption undo, in bytes.",
+        ),
+    ] = DEFAULT_MAX_BYTES,
     report: Annotated[Path | None, Parameter(help="A CSV file for all flaws.")] = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), help="Print the result as JSON.")] = False,
 ) -> ExitCode:
@@ -70,7 +78,7 @@ def check(
         context = multiprocessing.get_context("fork")
         executor = stack.enter_context(ProcessPoolExecutor(workers, context, _follow_parent))
         checking = Check(standard, sidecars, executor, workers, recursive)
-        fixer = stack.enter_context(_fixer(standard)) if fix else None
+        fixer = stack.enter_context(_fixer(standard, history_bytes)) if fix else None
         # A million flawed texts would not fit into the memory.
         items = stack.enter_context(tempfile.TemporaryFile())
         write = (
@@ -109,25 +117,23 @@ def _follow_parent() -> None:
 
 
 @contextlib.contextmanager
-def _fixer(standard: Standard) -> Iterator[Fixer]:
+def _fixer(standard: Standard, history_bytes: int) -> Iterator[Fixer]:
     """Gives what repairs texts, with the ledger that keeps them as they were."""
     base = covering_folder(standard.root)
     with contextlib.closing(Ledger.open(ledger_path(base))) as ledger:
-        yield Fixer(ledger, base, standard)
+        ledger.history.max_bytes = history_bytes
+        with contextlib.closing(Fixer(ledger, base, standard)) as fixer:
+            yield fixer
 
 
 def _findings(read: Read) -> list[tuple[str, str, str]]:
     """Gives name, weight and what shows it of each finding."""
     if read.problem:
         return [("unread", "hard", read.problem)]
-    return [(flaw.kind.value, flaw.weight.value, _excerpt(read.text, flaw)) for flaw in read.flaws]
-
-
-def _excerpt(text: str, flaw: Flaw) -> str:
-    start = max(flaw.start - CONTEXT_CHARACTERS, 0)
-    end = min(flaw.end + CONTEXT_CHARACTERS, start + SHOWN_CHARACTERS, len(text))
-    shown = on_one_line(text[start:end])
-    return ("…" if start else "") + shown + ("…" if end < len(text) else "")
+    return [
+        (flaw.kind.value, flaw.weight.value, on_one_line(excerpt))
+        for flaw, excerpt in zip(read.flaws, read.excerpts, strict=True)
+    ]
 
 
 def _item(read: Read, *, is_fixed: bool) -> dict[str, object]:
@@ -157,6 +163,9 @@ def _as_json(checking: Check, fixer: Fixer | None, items: IO[bytes]) -> Iterator
     }
     if fixer is not None:
         whole["fixed"] = fixer.fixed
+        whole["unfixed"] = [
+            {"text": on_one_line(path), "problem": problem} for path, problem in fixer.problems
+        ]
     yield orjson.dumps(whole).decode()[:-1] + ',"items":['
     items.seek(0)
     for number, line in enumerate(items):
@@ -182,5 +191,9 @@ def _lines(checking: Check, fixer: Fixer | None, examples: dict[str, list[str]])
         lines.append(f"longer than CLIP reads, in tokens: {counts}")
     if fixer is not None:
         lines.append(f"{fixer.fixed} fixed; joycaption undo puts them back")
-        lines += [f"  {on_one_line(path)}: {problem}" for path, problem in fixer.problems[:EXAMPLES]]
+        if fixer.problems:
+            lines.append(f"can't be fixed: {len(fixer.problems)}")
+            lines += [f"  {on_one_line(path)}: {problem}" for path, problem in fixer.problems[:EXAMPLES]]
+        if fixer.dropped:
+            lines.append(dropped_line(fixer.dropped))
     return lines

@@ -80,6 +80,11 @@ def progress_line(tally: Tally) -> str:
     return ", ".join(parts)
 
 
+def dropped_line(dropped: int) -> str:
+    """Tells of replaced texts that can't be put back any more."""
+    return f"{dropped} replaced texts of earlier runs were dropped: more than --history-bytes allows"
+
+
 def judgement(tally: Tally) -> str:
     """Tells what became of bad captions; nothing where there were none."""
     counts = {

@@ -9,9 +9,9 @@ from typing import Final
 
 from adapter.caption.flaws import Form
 from adapter.caption.text_form import WORD, guess_form
-from adapter.dataset.clip_length import LIMITS
+from adapter.dataset.clip_length import LIMITS, is_available
 from adapter.dataset.inputs.folder import find_images
-from adapter.dataset.judging import KEPT_CHARACTERS, Named, Read, Standard, judged
+from adapter.dataset.judging import SHOWN_CHARACTERS, Named, Read, Standard, judged
 from adapter.dataset.texts.sidecars import Sidecars
 from adapter.stable_hash import stable_hash
 
@@ -19,7 +19,6 @@ from adapter.stable_hash import stable_hash
 PHRASE_SHARE: Final = 0.8
 PHRASE_WORDS: Final = 3
 SAMPLE, MIN_SAMPLE = 1000, 20
-SHOWN_CHARACTERS: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,9 @@ class Check:
     hard: int = 0
     unread: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
-    over_clip: Counter[int] | None = None
+    over_clip: Counter[int] | None = field(
+        default_factory=lambda: Counter(dict.fromkeys(LIMITS, 0)) if is_available() else None
+    )
     _seen: set[int] = field(default_factory=set)
     # By a text's hash: the size of the first image that has it, and how many images of other sizes have it
     # too.
@@ -94,14 +95,13 @@ class Check:
         self.flawed += bool(read.flaws)
         self.hard += any(flaw.is_hard for flaw in read.flaws)
         self.kinds.update(flaw.kind.value for flaw in read.flaws)
-        if read.clip_tokens is not None:
-            self.over_clip = self.over_clip or Counter()
+        if self.over_clip is not None and read.clip_tokens is not None:
             for name, limit in LIMITS.items():
                 self.over_clip[name] += read.clip_tokens > limit
         if len(self._sample) < SAMPLE:
-            self._sample.append(read.text[:KEPT_CHARACTERS])
+            self._sample.append(read.text)
         elif (place := self._random.randrange(self.texts)) < SAMPLE:
-            self._sample[place] = read.text[:KEPT_CHARACTERS]
+            self._sample[place] = read.text
         self._compare(read)
 
     def _compare(self, read: Read) -> None:

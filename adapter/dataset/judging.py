@@ -1,6 +1,6 @@
 """Reads and judges the texts of a folder, many at a time, in this process or in several.
 
-What stands here is imported by each of those processes, so it imports little.
+Nothing here is about the dataset as a whole: that is `checking`'s.
 """
 
 import contextlib
@@ -24,7 +24,9 @@ from adapter.stable_hash import stable_hash
 # Texts that are judged together. The first ones are judged here: processes take a while to start.
 CHUNK = 256
 MAX_CHUNKS_HERE = 4
-KEPT_CHARACTERS = 4000  # of a text without flaws
+KEPT_CHARACTERS = 4000  # of a text
+SHOWN_CHARACTERS = 120  # of what shows a flaw,
+CONTEXT_CHARACTERS = 20  # and of what stands before and behind it
 
 Named = tuple[str, str]  # the paths of a text and of its image
 
@@ -47,13 +49,15 @@ class Standard:
 class Read:
     """A text that was read, or the `problem` that kept it from being so. `path` is below the folder.
 
-    Of a text without flaws only the beginning is kept. `digest` is of all of it. `clip_tokens` is as in
-    `clip_length`. `image_bytes` is the size of its image's file, None where that is gone.
+    Of the text only the beginning is kept, and `excerpts` that show its flaws, one for each; `digest` is of
+    all of it. `clip_tokens` is as in `clip_length`. `image_bytes` is the size of its image's file, None where
+    that is gone.
     """
 
     path: str
     text: str = ""
     flaws: tuple[Flaw, ...] = ()
+    excerpts: tuple[str, ...] = ()
     digest: int = 0
     clip_tokens: int | None = None
     image_bytes: int | None = None
@@ -104,10 +108,22 @@ def _read_and_judge(standard: Standard, path: str, image: str) -> Read | None:
             content = b""  # there is a file with nothing in it
     if content is None:
         return None
-    text = content.decode("utf-8-sig", "replace").strip()
+    text = decoded(content)
     flaws = judge(text, standard.brief(text))
-    kept = text if flaws else text[:KEPT_CHARACTERS]
+    excerpts = tuple(_excerpt(text, flaw) for flaw in flaws)
     image_bytes = None
     with contextlib.suppress(OSError):
         image_bytes = os.stat(os.path.join(standard.root, image)).st_size
-    return Read(path, kept, flaws, stable_hash(text), clip_tokens(text), image_bytes)
+    kept = text[:KEPT_CHARACTERS]
+    return Read(path, kept, flaws, excerpts, stable_hash(text), clip_tokens(text), image_bytes)
+
+
+def decoded(content: bytes) -> str:
+    """Gives what a file says, as it is judged."""
+    return content.decode("utf-8-sig", "replace").strip()
+
+
+def _excerpt(text: str, flaw: Flaw) -> str:
+    start = max(flaw.start - CONTEXT_CHARACTERS, 0)
+    end = min(flaw.end + CONTEXT_CHARACTERS, start + SHOWN_CHARACTERS, len(text))
+    return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")

@@ -141,10 +141,8 @@ class Ledger:
                 "INSERT OR REPLACE INTO captions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 [self._row(connection, entry) for entry in entries],
             )
-            connection.executemany(
-                "DELETE FROM failures WHERE image = ? AND output = ?",
-                [_names(entry) for entry in entries],
-            )
+            ended = [_names(entry) for entry in entries]
+            connection.executemany("DELETE FROM failures WHERE image = ? AND output = ?", ended)
             connection.executemany(
                 "INSERT OR REPLACE INTO failures VALUES (?,?,?,?,?)",
                 [(*_names(failure), failure.code, failure.message, failure.at) for failure in failures],
@@ -174,12 +172,14 @@ class Ledger:
         They come in the order of their images.
         """
         condition = "WHERE (image, output) IN (SELECT image, output FROM recent)" if recent else ""
-        columns = f"image, output, code, message, at, {self.verdicts.refused_column('failures')}"
-        for row in self.rows(f"SELECT {columns} FROM failures {condition} ORDER BY image", ()):  # noqa: S608
-            image, output, code, message, at, refused = row
+        # Only a report of the run that has just refused them shows the captions.
+        refused = self.verdicts.refused_column("failures") if recent else "NULL"
+        columns = f"image, output, code, message, at, {refused}"
+        query = f"SELECT {columns} FROM failures {condition} ORDER BY image"  # noqa: S608
+        for image, output, code, message, at, refused in self.rows(query, ()):
             if is_stored(image) and is_stored(output) and isinstance(at, float | int):
-                names = from_stored(image), from_stored(output)
-                yield Failure(*names, str(code), str(message), at, str(refused or ""))
+                told = str(code), str(message), at, str(refused or "")
+                yield Failure(from_stored(image), from_stored(output), *told)
 
     def _entries(self, condition: str, parameters: Sequence[Any]) -> Iterator[Entry]:
         query = f"""SELECT output, image, style, state, size, mtime_ns, details, hash, previous_hash, text,

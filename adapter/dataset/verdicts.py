@@ -7,11 +7,13 @@ from functools import cached_property
 from sqlite3 import Connection
 from typing import Any
 
+from adapter.caption.flaws import Kind
 from adapter.dataset.records import Entry
 from adapter.dataset.stored_name import from_stored, is_stored, to_stored
+from adapter.errors import BadCaptionError
 
 LOOKUP_CHUNK = 500  # SQLite takes at most 999 parameters in its older versions
-MAX_ATTEMPTS = 2**31  # a ledger may hold any number
+MAX_REFUSED = 2**31  # a ledger may hold any number
 SEPARATOR = " "
 
 
@@ -19,8 +21,9 @@ SEPARATOR = " "
 class Verdict:
     """What was found about one text that isn't plainly good.
 
-    `attempts` counts the answers, also those of earlier runs that were refused. `flaws` names the kinds of
-    what is wrong with the text as it is, or with the one that was `refused`; None where none was.
+    `attempts` counts the answers; with a seed, also those of earlier runs that were refused. `flaws` names
+    the kinds of what is wrong with the text as it is, or with the one that was `refused`; None where none
+    was.
     """
 
     output: str
@@ -62,15 +65,16 @@ class Verdicts:
             marks = ",".join("?" * len(some))
             query = f"SELECT output, attempts FROM verdicts WHERE refused IS NOT NULL AND output IN ({marks})"  # noqa: S608
             for output, attempts in self._rows(query, some):
-                if is_stored(output) and isinstance(attempts, int) and 0 < attempts < MAX_ATTEMPTS:
+                if is_stored(output) and isinstance(attempts, int) and 0 < attempts < MAX_REFUSED:
                     found[from_stored(output)] = attempts
         return found
 
     def refused_column(self, table: str) -> str:
-        """Gives what selects the refused caption of each output in `table`. Raises LedgerError."""
-        if not self._are_kept:
-            return "NULL"
-        return f"(SELECT refused FROM verdicts WHERE verdicts.output = {table}.output)"  # noqa: S608
+        """Gives what selects the caption for which a failure in `table` stands, where one was refused."""
+        return (
+            f"CASE {table}.code WHEN '{BadCaptionError.code}' THEN "  # noqa: S608
+            f"(SELECT refused FROM verdicts WHERE verdicts.output = {table}.output) END"
+        )
 
     def kinds(self) -> Counter[str]:
         """Counts the flaws of texts that were written all the same, by kind. Raises LedgerError."""
@@ -80,6 +84,6 @@ class Verdicts:
         found: Counter[str] = Counter()
         for flaws, count in self._rows(query, ()):
             for kind in flaws.split(SEPARATOR) if isinstance(flaws, str) else ():
-                found[kind] += count
-        del found[""]
+                if kind in set(Kind):  # a ledger may hold anything
+                    found[kind] += count
         return found

@@ -36,7 +36,7 @@ ERRORS: dict[str, type[ImageError]] = {
     kind.__name__: kind for kind in (NotAnImageError, ImageDamagedError, ImageTooLargeError)
 }
 # Processes for one image, where each was killed from outside. On a busy machine one may take longer to start
-# than it is let live.
+# than it is allowed to live.
 MAX_STARTS = 4
 
 Result = bytes | ImageError | OutOfResourcesError

@@ -64,7 +64,7 @@ class Metrics:
         )
         self._flaws = Counter(
             "joycaption_flaws",
-            "Flaws of answers that were asked for again, repaired or refused",
+            "Hard flaws of the engine's answers, whatever became of them",
             ["kind"],
             registry=registry,
         )

@@ -55,6 +55,19 @@ def test_of_a_naming_option_knows_the_name_where_there_is_one() -> None:
     known = BOOK.style_prompts["descriptive"]
     assert BOOK.briefs.of(f"{known} {NAMING.replace('{name}', 'Ada Lovelace')}").name == "Ada Lovelace"
     assert BOOK.briefs.of(f"{known} {NAMING.replace('{name}', '{NAME}')}").name == ""
+    for after in ("", f" {BOOK.extra_options[2]} {BOOK.extra_options[3]}"):
+        brief = BOOK.briefs.of(f"{known} {NAMING.replace('{name}', 'Dr. A. Fox')}{after}")
+        assert (brief.name, brief.has_own_words) == ("Dr. A. Fox", False)
+
+
+def test_of_a_prompt_of_thousands_of_options_takes_no_time() -> None:
+    """Whoever sends it."""
+    known = BOOK.style_prompts["descriptive"]
+    named = NAMING.replace("{name}", "Ada")
+    assert not BOOK.briefs.of(" ".join([known, *[named] * 60])).has_own_words
+    assert BOOK.briefs.of(" ".join([known, *[named] * 60, "Answer in German."])).has_own_words
+    assert not BOOK.briefs.of(" ".join([known, *[named] * 700])).has_own_words
+    assert BOOK.briefs.of(f"{known} {named} Answer in German.").has_own_words
 
 
 def test_of_a_few_words_allows_a_short_text() -> None:

@@ -98,7 +98,11 @@ def test_a_cut_answer_under_the_users_own_limit_is_trimmed_at_once() -> None:
     assert (given.text, given.attempts, given.is_repaired) == (GOOD, 1, True)
     assert given.rejected == (Kind.CUT,)
     gate = Gate(replace(REQUEST, limit=Limit.CHOSEN), Quality())
-    requests = asked(gate, answer("A fox that", "length"), answer(GOOD))
+    asked(gate, answer("A red fox that stands in deep snow and", "length"))
+    with pytest.raises(BadCaptionError, match="No good caption in one attempt: cut"):
+        gate.result()
+    gate = Gate(replace(REQUEST, limit=Limit.CHOSEN), Quality())
+    requests = asked(gate, answer(f"{REFUSAL} It", "length"), answer(GOOD))
     assert [one.sampling.max_tokens for one in requests] == [256, 256]
 
 
@@ -107,6 +111,10 @@ def test_a_cut_answer_under_a_clients_binding_limit_is_no_flaw() -> None:
     gate = Gate(replace(REQUEST, limit=Limit.BINDING), Quality())
     asked(gate, answer(CUT, "length"))
     assert (gate.result().text, gate.result().flaws) == (CUT, ())
+    for text in ("A photo of", "Vintage poster, bold red typography, " * 4):
+        gate = Gate(replace(REQUEST, limit=Limit.BINDING), Quality(attempts=1))
+        asked(gate, answer(text[:70], "length"))
+        assert gate.result().flaws == ()
 
 
 def test_of_no_good_answer_the_longest_that_can_be_repaired_is_given() -> None:
@@ -120,12 +128,38 @@ def test_of_no_good_answer_the_longest_that_can_be_repaired_is_given() -> None:
     assert given.attempts == 3
 
 
+def test_an_answer_that_the_engine_broke_off_is_asked_for_again() -> None:
+    """With as many tokens: it didn't need more of them."""
+    gate = Gate(REQUEST, Quality())
+    requests = asked(gate, answer(CUT, "abort"), answer(GOOD))
+    assert [one.sampling.max_tokens for one in requests] == [256, 256]
+    assert gate.result().rejected == (Kind.CUT,)
+
+
+def test_to_attempt_asks_for_no_more_tokens_than_anybody_may_want() -> None:
+    """However often it was cut. What a user's own default is stays as it is."""
+    assert to_attempt(REQUEST, 9, 9).sampling.max_tokens == 2048
+    large = replace(REQUEST, sampling=replace(REQUEST.sampling, max_tokens=3000))
+    assert to_attempt(large, 2, 2).sampling.max_tokens == 3000
+
+
+def test_give_up_keeps_what_can_be_repaired() -> None:
+    """The engine may fail at a further attempt."""
+    gate = Gate(REQUEST, Quality())
+    gate.take(answer(CUT, "length"))
+    assert gate.give_up()
+    assert gate.pending is None
+    assert (gate.result().text, gate.result().attempts) == (GOOD, 1)
+    gate = Gate(REQUEST, Quality())
+    gate.take(answer(REFUSAL))
+    assert not gate.give_up()
+
+
 def test_of_answers_that_cannot_be_repaired_the_gate_fails_or_keeps_the_least_bad() -> None:
     """It says which flaws that one has, after how many attempts."""
-    tags = "I'm sorry<|eot_id|>, no, no, no, no, no, no"
     for on_flaw in OnFlaw:
         gate = Gate(REQUEST, Quality(2, on_flaw))
-        asked(gate, answer(tags), answer(REFUSAL))
+        asked(gate, answer(""), answer(REFUSAL))
         if on_flaw is OnFlaw.KEEP:
             given = gate.result()
             assert (given.text, given.attempts) == (REFUSAL, 2)

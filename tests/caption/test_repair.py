@@ -36,8 +36,28 @@ def test_repaired_of_a_loop_keeps_its_first_round() -> None:
     """And no half sentence before it."""
     assert mended(f"{FOX} {FUR}" + " The sky is grey." * 12, Form.PROSE) == f"{FOX} {FUR} The sky is grey."
     assert mended(f"{FOX} {FUR} There is" + " a tree and" * 12, Form.PROSE) == f"{FOX} {FUR}"
+    assert mended(f"{FOX} {FUR}" + " \N{HORSE}!" * 60, Form.PROSE, "repetition") == f"{FOX} {FUR} \N{HORSE}!"
     assert mended(TAGS + ", bow, tie" * 9, Form.TAGS) == f"{TAGS}, bow, tie"
-    assert mended(FOX + " and snow, ice" * 20, None, "length") is not None
+    assert mended(FOX + " And snow, ice" * 20, None, "length") == FOX
+
+
+def test_repaired_of_a_list_keeps_each_tag_once() -> None:
+    """Lists that were put together from several have tags twice, and others behind them."""
+    twice = "1girl, solo, 1girl, long hair, blue eyes, solo, smile, dress, long hair, hat, sky, cloud, 1girl"
+    once = "1girl, solo, long hair, blue eyes, smile, dress, hat, sky, cloud"
+    assert mended(twice, Form.TAGS) == once
+
+
+def test_repaired_leaves_a_text_that_goes_on_behind_its_loop() -> None:
+    """A sign may say something again and again; nothing that is good may be lost."""
+    text = f"{FOX} The sign says" + " no, no," * 9 + f" in red letters. {FUR} Behind it there is an old barn."
+    assert mended(text, Form.PROSE) is None
+
+
+def test_repaired_of_a_long_planted_text_takes_no_longer_than_reading_it() -> None:
+    """None of these full stops ends a sentence; each of them looking at all before it would take hours."""
+    text = "Word A. Word K. " * 60_000 + "and"
+    assert mended(text, Form.PROSE, "length") is None
 
 
 def test_repaired_of_cut_tags_drops_the_last_one() -> None:

@@ -408,7 +408,29 @@ async def test_a_loop_is_repaired_where_no_answer_is_good(engine: FakeEngine, ca
     say(engine, *[f"{GOOD} " + "The sky is grey. " * 9] * 3, finish_reason="repetition")
     answer = await captioner.ask(IMAGE, judged())
     assert answer.text == f"sks, {GOOD} The sky is grey."
-    assert (answer.is_repaired, answer.finish_reason) == (True, "length")
+    assert (answer.is_repaired, answer.finish_reason) == (True, "stop")
+
+
+async def test_a_failure_at_a_further_attempt_leaves_what_can_be_repaired(
+    engine: FakeEngine, captioner: Captioner, picture: Path
+) -> None:
+    """The image is read again for that attempt, and may be gone by then."""
+
+    async def cut(request: web.Request) -> web.StreamResponse:
+        picture.unlink(missing_ok=True)
+        return web.json_response(completion(f"{GOOD} Behind it there are", "length"))
+
+    engine.answer = cut
+    assert (await captioner.ask(ImageFile(str(picture)), judged())).text == f"sks, {GOOD}"
+    picture.write_bytes(GREY_PNG)
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        picture.unlink()
+        return web.json_response(completion(REFUSAL))
+
+    engine.answer = refuse
+    with pytest.raises(FileMissingError):
+        await captioner.ask(ImageFile(str(picture)), judged())
 
 
 async def test_streams_and_requests_without_a_brief_are_not_judged(

@@ -170,9 +170,9 @@ async def test_check_tells_how_long_texts_are_for_clip(command: Command) -> None
 async def test_check_of_many_texts_leaves_no_process_when_it_is_killed(command: Command) -> None:
     """Those that judge end with the one that was asked."""
     command.picture("0.png")
-    for number in range(4000):
+    for number in range(6000):
         (command.folder / f"{number}.png").write_bytes(b"x")
-        (command.folder / f"{number}.txt").write_text(f"{GOOD} " * 200)
+        (command.folder / f"{number}.txt").write_text(f"{GOOD} " * 20)
     started = await command.start("check", ".")
     await until(lambda: any(below(started.pid)))
     workers = list(below(started.pid))

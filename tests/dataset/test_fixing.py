@@ -14,6 +14,7 @@ from adapter.dataset.ledger_file import ledger_path
 from adapter.dataset.records import WRITTEN, Entry
 from adapter.dataset.texts.text_file import content_hash
 from adapter.dataset.undo import undo
+from adapter.errors import LedgerError
 
 GOOD = "A photograph of a red fox that stands in deep snow, with bare birches behind it."
 LOOP = GOOD + " The sky is grey today." * 6
@@ -32,6 +33,7 @@ def fix(ledger: Ledger, folder: Path, root: Path, *paths: str) -> Fixer:
     for read in read_and_judge(Standard(str(root), Form.PROSE), [(path, path) for path in paths]):
         fixer.take(read)
     fixer.finish()
+    fixer.close()
     return fixer
 
 
@@ -63,9 +65,41 @@ def test_fix_leaves_what_cannot_be_repaired(ledger: Ledger, tmp_path: Path) -> N
     assert not fixer.take(read)
     (tmp_path / "a.txt").symlink_to("/etc/hostname")
     assert not fixer.take(read)
-    assert [path for path, _ in fixer.problems] == ["a.txt"]
+    assert fixer.problems == [("a.txt", "It is a link: fix what it leads to")]
     fixer.finish()
     assert fixer.fixed == 0
+
+
+def test_fix_loses_nothing_that_somebody_writes_meanwhile(ledger: Ledger, tmp_path: Path) -> None:
+    """Right before a text is put into its place it is looked at again."""
+    standard = Standard(str(tmp_path), Form.PROSE)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text(LOOP)
+    fixer = Fixer(ledger, str(tmp_path), standard)
+    for read in read_and_judge(standard, [("a.txt", "a.png"), ("b.txt", "b.png")]):
+        assert fixer.take(read)
+    (tmp_path / "a.txt").write_text("changed meanwhile")
+    fixer.finish()
+    assert (fixer.fixed, [path for path, _ in fixer.problems]) == (1, ["a.txt"])
+    assert (tmp_path / "a.txt").read_text() == "changed meanwhile"
+    assert undo(ledger, str(tmp_path)).restored == 1
+
+
+def test_fix_that_ends_early_leaves_no_temporary_file(ledger: Ledger, tmp_path: Path) -> None:
+    """Nor does one whose ledger can't be written."""
+    (tmp_path / "a.txt").write_text(LOOP)
+    standard = Standard(str(tmp_path), Form.PROSE)
+    fixer = Fixer(ledger, str(tmp_path), standard)
+    (read,) = read_and_judge(standard, [("a.txt", "a.png")])
+    fixer.take(read)
+    assert list(tmp_path.glob(".joycaption-*.tmp"))
+    with ledger.transaction() as connection:
+        connection.execute("DROP TABLE history")
+    with pytest.raises(LedgerError):
+        fixer.finish()
+    fixer.close()
+    assert not list(tmp_path.glob(".joycaption-*.tmp"))
+    assert (tmp_path / "a.txt").read_text() == LOOP
 
 
 def test_fix_of_a_run_s_text_leaves_it_the_run_s(ledger: Ledger, tmp_path: Path) -> None:

@@ -64,15 +64,17 @@ def test_judged_of_a_small_dataset_starts_no_process(executor: Recorder, tmp_pat
     assert executor.given == 0
 
 
-def test_judged_by_a_process_that_is_killed_says_so(executor: Recorder, tmp_path: Path) -> None:
+def test_judged_by_a_process_that_is_killed_says_so(tmp_path: Path) -> None:
     """The kernel kills where memory is short."""
+    # A second one might just be started while the executor ends all: it would wait for that one for ever.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
 
-    def names() -> Iterator[Named]:
-        yield from named(tmp_path, ENOUGH)
-        for process in executor._processes.values():
-            os.kill(process.pid or 0, signal.SIGKILL)
-        yield from [("0.txt", "0.png")] * 9 * CHUNK
+        def names() -> Iterator[Named]:
+            yield from named(tmp_path, ENOUGH)
+            for process in executor._processes.values():
+                os.kill(process.pid or 0, signal.SIGKILL)
+            yield from [("0.txt", "0.png")] * 9 * CHUNK
 
-    with pytest.raises(OutOfResourcesError) as caught:
-        list(judged(Standard(str(tmp_path)), names(), executor, 2))
+        with pytest.raises(OutOfResourcesError) as caught:
+            list(judged(Standard(str(tmp_path)), names(), executor, 1))
     assert isinstance(caught.value.__cause__, BrokenProcessPool)

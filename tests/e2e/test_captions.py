@@ -160,7 +160,6 @@ def test_max_new_tokens_cuts_the_caption(service: RunningService) -> None:
     _, whole = service.post("/caption", {"image_path": image, "style": "booru"})
     tokens = whole["completion_tokens"]
     _, body = service.post("/caption", {"image_path": image, "style": "booru", "max_new_tokens": tokens - 2})
-    assert body["finish_reason"] == "length"
     assert body["flaws"] == [{"kind": "repaired", "weight": "soft"}]
     assert set(body["caption"].split(", ")) < set(whole["caption"].split(", "))
 

@@ -95,7 +95,7 @@ async def test_a_prompt_of_the_users_own_may_get_any_answer(service: Service, pi
         assert (status, answer["caption"]) == (200, text)
         status, answer = await service.post(CHAT, body(text="Which word?"))
         assert (status, answer["choices"][0]["message"]["content"]) == (200, text)
-    say(service, f"{GOOD} ASSISTANT: {GOOD}")
+    say(service, f"{GOOD}\n\nASSISTANT: Here is the revised caption.")
     assert (await service.post(CHAT, body(text="Which word?")))[0] == 502
 
 

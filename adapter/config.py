@@ -94,8 +94,8 @@ def default_run_dir() -> Path:
     return Path(temporary, f"joycaption-{os.getuid()}")
 
 
-def default_log_dir() -> Path:
-    """Gives this user's folder for logs."""
+def default_state_dir() -> Path:
+    """Gives this user's folder for logs, and for what a service keeps."""
     return Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"), "joycaption")
 
 

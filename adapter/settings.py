@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import SecretStr, field_validator
 
-from adapter.config import PROJECT_DIR, SettingsGroup, default_log_dir, described, listed
+from adapter.config import PROJECT_DIR, SettingsGroup, default_state_dir, described, listed
 from adapter.engine_settings import EngineSettings
 
 NO_FOLDER = "none"
@@ -62,7 +62,10 @@ class OutputSettings(SettingsGroup):
         PROJECT_DIR / "styles.json",
     )
     log_dir: Path = described(
-        "Folder in which the engine's output is kept, in rotating files.", default_log_dir()
+        "Folder in which the engine's output is kept, in rotating files.", default_state_dir()
+    )
+    data_dir: Path = described(
+        "Folder in which the service keeps what must outlive it: the page's token.", default_state_dir()
     )
     log_format: Literal["text", "json"] = described(
         "Lines for people, or one JSON object per line for machines.", "text"

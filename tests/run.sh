@@ -15,6 +15,16 @@ install_test() {
     --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel error
 }
 
+# The page is tried in the machine's own browser.
+if ! command -v chromium chromium-browser google-chrome >/dev/null; then
+  if ((EUID == 0)) && command -v apt-get >/dev/null; then
+    say "Installing: chromium"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
+  else
+    die "the tests of the page need Chromium: install it, for instance by: sudo apt-get install chromium"
+  fi
+fi
+
 # Each install mostly waits for the network or for the disk, so they wait together.
 ./launch_vllm.sh --install-only &
 ensure_environment "$PROJECT_DIR/.venv-test" test requirements-adapter.txt requirements-test.txt \

@@ -9,8 +9,8 @@ from pydantic import Field
 from adapter.config import (
     PROJECT_DIR,
     SettingsGroup,
-    default_log_dir,
     default_run_dir,
+    default_state_dir,
     engine_environment,
     environment_name,
     worker_environment,
@@ -128,11 +128,11 @@ def test_default_folders_follow_the_freedesktop_variables(monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/7")
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert default_run_dir() == Path(f"/run/user/7/joycaption-{os.getuid()}")
-    assert default_log_dir() == Path("/state/joycaption")
+    assert default_state_dir() == Path("/state/joycaption")
     for name in ("XDG_RUNTIME_DIR", "TMPDIR", "XDG_STATE_HOME"):
         monkeypatch.delenv(name, raising=False)
     assert default_run_dir() == Path(f"/tmp/joycaption-{os.getuid()}")
-    assert default_log_dir() == Path.home() / ".local/state/joycaption"
+    assert default_state_dir() == Path.home() / ".local/state/joycaption"
 
 
 def test_project_dir_holds_the_launch_script() -> None:

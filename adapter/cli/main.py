@@ -15,6 +15,7 @@ from adapter.policy import ExitCode
 COMMANDS = {
     "serve": "Serve captions over HTTP, with an engine that starts and stops along with the service.",
     "caption": "Caption folders of images: a text file beside each. Goes on where it was when run again.",
+    "page": "Open the service's page in a browser, and print its link.",
     "undo": "Put back the texts that a run replaced, but not over later changes.",
     "check": "Find bad texts beside a dataset's images, whoever wrote them. Needs no engine.",
     "status": "Show what was captioned in a dataset, and what failed and why.",

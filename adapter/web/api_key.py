@@ -31,9 +31,11 @@ def require_key(key: str | None) -> Middleware:
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        is_open = request.match_info.handler in face_of(request).open_handlers
-        if not is_open and not has_key(request, key):
-            raise InvalidApiKeyError("A valid API key is needed: send it as Authorization: Bearer KEY")
+        face = face_of(request)
+        if request.match_info.handler not in face.open_handlers:
+            admitted = has_key(request, key) if face.admits is None else face.admits(request)
+            if not admitted:
+                raise InvalidApiKeyError("A valid API key is needed: send it as Authorization: Bearer KEY")
         return await handler(request)
 
     return check

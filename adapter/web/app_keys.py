@@ -20,6 +20,7 @@ from adapter.web.metrics import Metrics
 from adapter.web.openai.virtual_models import VirtualModels
 from adapter.web.remote_image import RemoteImages
 from adapter.web.request_body import Bodies
+from adapter.web.vitals import Vitals
 
 SETTINGS = web.AppKey("settings", Settings)
 BOOK = web.AppKey("book", PromptBook)
@@ -37,6 +38,7 @@ GPUS = web.AppKey[tuple[GPU, ...] | None]("gpus")  # None: nvidia-smi doesn't te
 FLEET = web.AppKey("fleet", Fleet)
 CAPTIONER = web.AppKey("captioner", Captioner)
 IDLING = web.AppKey("idling", Idling)
+VITALS = web.AppKey("vitals", Vitals)
 
 # Only in /v1.
 MODELS = web.AppKey("models", VirtualModels)

@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 
 import uvloop
 from aiohttp import web
@@ -26,6 +27,9 @@ from adapter.web.legacy.routes import LEGACY, routes
 from adapter.web.metrics import Metrics
 from adapter.web.openai.v1 import make_v1
 from adapter.web.origins import add_origin_headers, refuse_foreign
+from adapter.web.pages.api import SESSIONS, make_api
+from adapter.web.pages.session import Sessions, load_token
+from adapter.web.pages.site import Site
 from adapter.web.request_body import Bodies
 
 SHUTDOWN_TIMEOUT_S = 2.0
@@ -42,7 +46,8 @@ def make_app(settings: Settings, book: PromptBook, stop: Callable[[], None] | No
     The legacy contract's routes are at the root, because aiohttp mounts no sub-application there.
     """
     app = web.Application()
-    app[FACE] = LEGACY
+    site = Site()
+    app[FACE] = replace(LEGACY, open_handlers=LEGACY.open_handlers | {site.home})
     app[SETTINGS] = settings
     app[BOOK] = book
     app[METRICS] = Metrics()
@@ -62,10 +67,16 @@ def make_app(settings: Settings, book: PromptBook, stop: Callable[[], None] | No
         ]
     )
     app.on_response_prepare.extend([add_origin_headers, add_request_id])
-    app.cleanup_ctx.extend([lifetimes.gpus, lifetimes.fleet, lifetimes.captioner, lifetimes.idling])
+    app.cleanup_ctx.extend(
+        [lifetimes.gpus, lifetimes.fleet, lifetimes.captioner, lifetimes.idling, lifetimes.vitals]
+    )
     app.on_shutdown.append(lifetimes.drain)
     app.add_routes(routes)
     app.router.add_get("/metrics", show_metrics)
+    app.router.add_get("/", site.home)
+    app.add_subapp("/page/", site.app())
+    app[SESSIONS] = Sessions(load_token(settings.data_dir), settings.key)
+    app.add_subapp("/api", make_api(settings, app[SESSIONS]))
     app.add_subapp("/v1", make_v1(settings, book))
     return app
 
@@ -116,6 +127,7 @@ def serve(settings: Settings, book: PromptBook) -> None:
     host, port = listener.getsockname()[:2]
     app = make_app(settings, book)
     log.info("listening on http://%s:%s", host, port)
+    log.info("the page: %s", app[SESSIONS].link(host, port))
     server.run(
         app,
         listener,

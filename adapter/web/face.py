@@ -21,12 +21,14 @@ class Face:
     """One face's name, manner and rule of access.
 
     `label` names it in the metrics. `error_body` gives the JSON object that tells a client of an error.
-    `open_handlers` answer anyone; all other requests must show the key where there is one.
+    `open_handlers` answer anyone; `admits` decides about all other requests. Where it is None they must show
+    the key if there is one.
     """
 
     label: str
     error_body: ErrorBody
     open_handlers: frozenset[Handler] = frozenset()
+    admits: Callable[[web.Request], bool] | None = None
 
 
 FACE = web.AppKey("face", Face)

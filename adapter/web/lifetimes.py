@@ -15,7 +15,8 @@ from adapter.captioner.idling import Idling
 from adapter.engine.deployment import fleet_for, list_gpus
 from adapter.engine.fleet import running
 from adapter.images.preparation import Preparation
-from adapter.web.app_keys import BOOK, CAPTIONER, FLEET, GPUS, HURRY, IDLING, METRICS, SETTINGS
+from adapter.web.app_keys import BOOK, CAPTIONER, FLEET, GPUS, HURRY, IDLING, METRICS, SETTINGS, VITALS
+from adapter.web.vitals import Vitals
 
 MAX_HURRIED_DRAIN_S = 5.0  # the UI's stop button counts on the service being gone after 15 s, engine and all
 
@@ -57,13 +58,27 @@ async def idling(app: web.Application) -> AsyncIterator[None]:
     app[IDLING] = Idling(app[FLEET], app[CAPTIONER].admission, settings.run_dir, settings.idle_s)
     watching = asyncio.create_task(app[IDLING].watch())
     yield
-    watching.cancel()
-    await asyncio.wait([watching])
-    if not watching.cancelled():
-        watching.result()  # raises: it ends by itself only through a bug
+    await _end(watching)
+
+
+async def vitals(app: web.Application) -> AsyncIterator[None]:
+    """Looks at the engines for whoever watches them."""
+    app[VITALS] = Vitals(app[FLEET], app[CAPTIONER].admission, app[METRICS])
+    looking = asyncio.create_task(app[VITALS].run())
+    yield
+    await _end(looking)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancels a task that ends by itself only through a bug, which is raised."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
 
 
 async def drain(app: web.Application) -> None:
     """Lets requests under way finish, for a time. Meant for `on_shutdown`: their connections are open yet."""
+    app[VITALS].end()
     drain_s = app[SETTINGS].drain_s
     await app[CAPTIONER].drain(min(MAX_HURRIED_DRAIN_S, drain_s) if app[HURRY].is_set() else drain_s)

@@ -59,6 +59,7 @@ class Metrics:
             "joycaption_requests", "Requests answered", ["face", "status"], registry=registry
         )
         self._captions = Counter("joycaption_captions", "Captions made", registry=registry)
+        self.captions_made = 0
         self._failures = Counter(
             "joycaption_failures", "Images and requests that failed", ["reason"], registry=registry
         )
@@ -99,6 +100,7 @@ class Metrics:
         self._requests.labels(face, str(status)).inc()
         if trace.captions:
             self._captions.inc(trace.captions)
+            self.captions_made += trace.captions
         if trace.prompt_tokens:
             self._tokens.labels("prompt").inc(trace.prompt_tokens)
             self._tokens.labels("completion").inc(trace.completion_tokens)

@@ -189,7 +189,7 @@ def start(folder: Path, **environment: str) -> RunningService:
     environment = (
         inherited
         | {"CAPTION_PORT": "0", "CAPTION_RUN_DIR": str(folder / "run"), "CUDA_VISIBLE_DEVICES": ""}
-        | {"CAPTION_LOG_DIR": str(folder / "log")}
+        | {"CAPTION_LOG_DIR": str(folder / "log"), "CAPTION_DATA_DIR": str(folder / "data")}
         | environment
     )
     return start_command(folder, [str(PROJECT_DIR / "start_service.sh")], environment)

@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,7 +55,9 @@ class Service:
 
 
 @pytest.fixture
-async def starting(book: PromptBook, request: pytest.FixtureRequest) -> AsyncIterator[Service]:
+async def starting(
+    book: PromptBook, request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[Service]:
     """Gives a service whose engine isn't healthy yet. A parameter holds more settings."""
     engine = FakeEngine(healthy=False)
     engine_server = await engine.start()
@@ -62,6 +65,7 @@ async def starting(book: PromptBook, request: pytest.FixtureRequest) -> AsyncIte
         {
             "engine_url": str(engine_server.make_url("")),
             "engine_timeout_s": 20,
+            "data_dir": tmp_path / "data",
             "max_file_bytes": 10**6,
             "max_body_bytes": 10**5,
             "max_in_flight": 40,

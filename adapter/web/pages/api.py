@@ -1,0 +1,159 @@
+"""`/api`: what the page shows and does, for scripts too."""
+
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any, Literal
+
+import orjson
+from aiohttp import web
+
+from adapter.caption.prompts import ANY_LENGTH, DEFAULT_LENGTH, DEFAULT_STYLE, LENGTH_WORDS
+from adapter.errors import CaptionError, InvalidApiKeyError
+from adapter.settings import Settings
+from adapter.web.access_log import TRACE, polled
+from adapter.web.app_keys import (
+    BODIES,
+    BOOK,
+    CAPTIONER,
+    DELIVERY,
+    FLEET,
+    HURRY,
+    IDLING,
+    KEEP_ALIVE,
+    SETTINGS,
+    STOP,
+    VITALS,
+)
+from adapter.web.error_response import json_response, public_error
+from adapter.web.event_stream import EventStream
+from adapter.web.face import FACE, Face
+from adapter.web.pages.session import Sessions
+from adapter.web.pages.trial import TrialBody, trial_events
+from adapter.web.wire import WireModel, validate
+
+SESSIONS = web.AppKey("sessions", Sessions)
+
+routes = web.RouteTableDef()
+
+
+class SessionBody(WireModel):
+    """The body of `POST /api/session`: the link's token, or the key."""
+
+    secret: str
+
+
+class EngineBody(WireModel):
+    """The body of `POST /api/engine`. `force` ends what is under way."""
+
+    action: Literal["start", "release", "stop"]
+    force: bool = False
+
+
+def make_api(settings: Settings, sessions: Sessions) -> web.Application:
+    """Gives the application. What it shares with other faces it expects in the one that it is mounted in."""
+    app = web.Application()
+    app[FACE] = Face("page", error_body, frozenset({begin_session}), sessions.admits)
+    app[SETTINGS] = settings
+    app[SESSIONS] = sessions
+    app.add_routes(routes)
+    return app
+
+
+def error_body(error: CaptionError) -> dict[str, Any]:
+    """Gives the object in which the page looks for `error`."""
+    return {"error": {"code": error.code, "message": error.message, "field": error.field}}
+
+
+@routes.post("/session")
+async def begin_session(request: web.Request) -> web.Response:
+    """Gives the browser a session, for the token or the key."""
+    shared = request.config_dict
+    fields = await shared[BODIES].read_object(request, shared[SETTINGS].max_body_bytes)
+    if not shared[SESSIONS].is_secret(validate(fields, SessionBody).secret.strip()):
+        raise InvalidApiKeyError("That is neither this service's token nor its key")
+    response = json_response({"status": "welcome"})
+    shared[SESSIONS].begin(response)
+    return response
+
+
+@routes.get("/engine")
+@polled
+async def engine(request: web.Request) -> web.Response:
+    """Answers how the engines are."""
+    return json_response(request.config_dict[VITALS].state)
+
+
+@routes.get("/engine/events")
+async def engine_events(request: web.Request) -> web.StreamResponse:
+    """Answers how the engines are, as an event whenever that changes."""
+    return await _send(request, request.config_dict[VITALS].watch())
+
+
+@routes.post("/engine")
+async def do_with_engine(request: web.Request) -> web.Response:
+    """Starts the engines, gives their memory back, or ends the service."""
+    shared = request.config_dict
+    fields = await shared[BODIES].read_object(request, shared[SETTINGS].max_body_bytes)
+    body = validate(fields, EngineBody)
+    match body.action:
+        case "start":
+            shared[FLEET].wake()
+        case "release":
+            await shared[IDLING].release(force=body.force)
+        case "stop":
+            shared[HURRY].set()
+            shared[STOP]()
+    return json_response({"status": "done"})
+
+
+@routes.get("/prompts")
+async def prompts(request: web.Request) -> web.Response:
+    """Answers what can be chosen."""
+    book = request.config_dict[BOOK]
+    return json_response(
+        {
+            "styles": dict(book.style_prompts),
+            "caption_types": list(book.caption_types),
+            "lengths": [ANY_LENGTH, *LENGTH_WORDS],
+            "options": book.extra_options,
+            "defaults": {"style": DEFAULT_STYLE, "length": DEFAULT_LENGTH, **book.sampling.model_dump()},
+        }
+    )
+
+
+@routes.post("/caption")
+async def try_caption(request: web.Request) -> web.StreamResponse:
+    """Answers a caption as it is written, with its prompt before it and the judgement behind it."""
+    shared = request.config_dict
+    settings = shared[SETTINGS]
+    fields = await shared[BODIES].read_object(request, settings.max_body_bytes, settings.max_image_url_bytes)
+    body = validate(fields, TrialBody)
+    asked = body.caption_request(shared[BOOK])
+    trace = request[TRACE]
+    trace.subject = "a picture of the page's"
+    captioner = shared[CAPTIONER]
+    async with captioner.admit(1):
+        return await _send(request, trial_events(captioner, body, asked, trace))
+
+
+async def _send(request: web.Request, told: AsyncGenerator[dict[str, Any]]) -> web.StreamResponse:
+    """Answers with server-sent events. An error that comes after the first of them is an event too."""
+    shared = request.config_dict
+    keep_alive = shared[KEEP_ALIVE]
+    events = EventStream(request, shared[DELIVERY])
+    try:
+        async with (
+            events.kept_alive(keep_alive.plain_answer_s, keep_alive.keep_alive_s),
+            contextlib.aclosing(told),
+        ):
+            async for one in told:
+                await events.send(_to_event(one))
+    except CaptionError as error:
+        if not events.begun:
+            raise
+        await events.send(_to_event(error_body(public_error(request, error))))
+    return await events.end()
+
+
+def _to_event(body: dict[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps(body) + b"\n\n"

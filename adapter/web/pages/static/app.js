@@ -1,0 +1,55 @@
+import { ask } from "/page/api.js";
+import { EngineLine, follow, isLockedOut } from "/page/engine.js";
+import { html } from "/page/html.js";
+import { Try } from "/page/try.js";
+import { render } from "/page/vendor/preact.js";
+import { signal } from "/page/vendor/signals.js";
+
+const doorProblem = signal("");
+
+async function enter(secret) {
+  try {
+    await ask("/session", { secret });
+    isLockedOut.value = false;
+    doorProblem.value = "";
+    follow();
+  } catch (error) {
+    isLockedOut.value = true;
+    doorProblem.value = error.message;
+  }
+}
+
+function Door() {
+  const submit = (event) => {
+    event.preventDefault();
+    enter(new FormData(event.target).get("secret"));
+  };
+  return html`<main class="door">
+    <h1>JoyCaption</h1>
+    <p>Open the link that the service printed when it started; <code>./joycaption page</code> prints it again.</p>
+    <form onSubmit=${submit}>
+      <label>Or paste the link's token, or the service's key
+        <input name="secret" type="password" autocomplete="off" required />
+      </label>
+      <button class="main">Open the page</button>
+    </form>
+    <p class="problem" role="alert">${doorProblem.value}</p>
+  </main>`;
+}
+
+function Page() {
+  if (isLockedOut.value) return html`<${Door} />`;
+  return html`<header><h1>JoyCaption</h1><${EngineLine} /></header><main><${Try} /></main>`;
+}
+
+// The link holds the token behind a #, which no browser sends to anybody.
+const token = new URLSearchParams(location.hash.slice(1)).get("token");
+if (token) {
+  history.replaceState(null, "", location.pathname);
+  enter(token);
+} else {
+  follow();
+}
+const root = document.getElementById("page");
+root.replaceChildren();
+render(html`<${Page} />`, root);

@@ -1,0 +1,36 @@
+"""Makes the pictures in docs/ anew, with a running service: `python scripts/screenshot_page.py LINK`.
+
+Needs Playwright and Chromium, as the tests do.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURE = ROOT / "demo/images/large-red-circle-center-on-blue.png"
+
+
+def main(link: str) -> None:
+    docs = ROOT / "docs"
+    docs.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 640})
+        page.goto(link)
+        page.get_by_text("Ready").wait_for()
+        page.get_by_label("Image", exact=True).set_input_files(PICTURE)
+        page.get_by_role("button", name="Compare other settings").click()
+        second = page.get_by_role("article").nth(1)
+        second.get_by_label("Style or caption type").select_option("style:booru")
+        page.get_by_role("button", name="Caption with all settings").click()
+        page.get_by_text(" tokens").nth(1).wait_for()
+        page.wait_for_timeout(1500)  # until the engine's line has fallen idle
+        page.screenshot(path=docs / "page-try.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -65,7 +65,8 @@ class OutputSettings(SettingsGroup):
         "Folder in which the engine's output is kept, in rotating files.", default_state_dir()
     )
     data_dir: Path = described(
-        "Folder in which the service keeps what must outlive it: the page's token.", default_state_dir()
+        "Folder in which the service keeps what must outlive it: the page's token, and runs that go on.",
+        default_state_dir(),
     )
     log_format: Literal["text", "json"] = described(
         "Lines for people, or one JSON object per line for machines.", "text"

@@ -5,6 +5,7 @@ Needs Playwright and Chromium, as the tests do.
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
@@ -16,7 +17,9 @@ PICTURE = ROOT / "demo/images/large-red-circle-center-on-blue.png"
 def main(link: str) -> None:
     docs = ROOT / "docs"
     docs.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
+        folder = Path(temporary, "pictures")
+        shutil.copytree(PICTURE.parent, folder)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 640})
         page.goto(link)
@@ -29,6 +32,13 @@ def main(link: str) -> None:
         page.get_by_text(" tokens").nth(1).wait_for()
         page.wait_for_timeout(1500)  # until the engine's line has fallen idle
         page.screenshot(path=docs / "page-try.png")
+        page.get_by_role("link", name="Datasets").click()
+        page.get_by_role("textbox", name="Folder").fill(str(folder))
+        page.get_by_role("button", name="Open").click()
+        page.get_by_role("button", name="Caption this folder").click()
+        page.get_by_text("Done").wait_for()
+        page.wait_for_timeout(1500)
+        page.screenshot(path=docs / "page-datasets.png")
         browser.close()
 
 

@@ -14,12 +14,13 @@ from adapter.cli.caption_options import (
     SamplingOptions,
     TextOptions,
 )
-from adapter.cli.captioning import Order, carry_out
+from adapter.cli.captioning import carry_out
 from adapter.cli.files import load_book, raise_descriptor_limit
 from adapter.cli.option_group import option_group
 from adapter.cli.results import print_result
 from adapter.dataset.decide import Existing
 from adapter.dataset.inputs.share import Share
+from adapter.dataset.order import Order
 from adapter.dataset.preview import preview
 from adapter.dataset.prompt_list import load_prompts
 from adapter.dataset.recipe import Recipe, recipes_for

@@ -5,8 +5,6 @@ import contextlib
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import orjson
 import uvloop
@@ -18,20 +16,15 @@ from adapter.captioner.answering import Captioner
 from adapter.cli.display import Display, dropped_line, summary
 from adapter.cli.results import print_result
 from adapter.dataset.claims import Claims
-from adapter.dataset.counting import counting
 from adapter.dataset.events import Event
-from adapter.dataset.history import DEFAULT_MAX_BYTES
-from adapter.dataset.item import Item
 from adapter.dataset.metadata_file import check_output, export
+from adapter.dataset.order import Order
 from adapter.dataset.outbox import Outbox
 from adapter.dataset.pace import Pace
-from adapter.dataset.planning import Planned, Planner
-from adapter.dataset.recipe import Recipe
 from adapter.dataset.report import write_report
-from adapter.dataset.run import Conditions, Run
-from adapter.dataset.selection import Dataset, Selection, open_datasets
+from adapter.dataset.run import Run
+from adapter.dataset.selection import Dataset, open_datasets
 from adapter.dataset.tally import Tally
-from adapter.dataset.texts.text_store import Texts
 from adapter.dataset.writer import Writer
 from adapter.engine.deployment import fleet_for, list_gpus
 from adapter.engine.discovery import find_engines
@@ -41,35 +34,6 @@ from adapter.errors import CaptionError
 from adapter.images.preparation import Preparation
 from adapter.policy import ExitCode, Fault
 from adapter.settings import RunSettings
-
-
-@dataclass(frozen=True)
-class Order:
-    """Everything about a run except the settings."""
-
-    selection: Selection
-    recipes: tuple[Recipe, ...]
-    texts: Texts
-    conditions: Conditions
-    concurrency: int | None = None
-    history_bytes: int = DEFAULT_MAX_BYTES
-    retry_failed: bool = False
-    output: Path | None = None
-    report: Path | None = None
-    as_json: bool = False
-
-    def items(self, dataset: Dataset) -> Iterator[Item]:
-        """Gives the items of a dataset that are meant."""
-        return dataset.failed_items() if self.retry_failed else dataset.input.items()
-
-    def planner(self, model: str | None, claims: Claims | None = None) -> Planner:
-        """Gives a planner for these texts. With `model` None texts of any model count as made by this one."""
-        return Planner(self.recipes, self.texts, claims or Claims(), model)
-
-    def planned(self, datasets: list[Dataset], planner: Planner) -> Iterator[Planned]:
-        """Gives what is to be done about all of the datasets."""
-        for dataset in datasets:
-            yield from planner.plan(dataset, self.items(dataset))
 
 
 def carry_out(order: Order, settings: RunSettings, book: PromptBook) -> ExitCode:
@@ -107,7 +71,7 @@ async def _carry_out(
             conditions=order.conditions,
             emit=take,
         )
-        with _interrupting(run), _counting(order, datasets, tally):
+        with _interrupting(run), order.counting(datasets, tally):
             async with display.shown():
                 code = await _outcome(run, tally, display)
     return _finish(order, datasets, display, code)
@@ -189,20 +153,3 @@ def _interrupting(run: Run) -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-
-
-@contextlib.contextmanager
-def _counting(order: Order, datasets: list[Dataset], tally: Tally) -> Iterator[None]:
-    """Tells the tally how many texts there are in all, where that can be found out."""
-    if order.conditions.limit is not None or not all(dataset.input.is_countable for dataset in datasets):
-        yield
-        return
-
-    def items() -> Iterator[Item]:
-        return (item for dataset in datasets for item in order.items(dataset))
-
-    def done(number: int) -> None:
-        tally.total = number * len(order.recipes)
-
-    with counting(items, done):
-        yield

@@ -28,6 +28,7 @@ from adapter.web.metrics import Metrics
 from adapter.web.openai.v1 import make_v1
 from adapter.web.origins import add_origin_headers, refuse_foreign
 from adapter.web.pages.api import SESSIONS, make_api
+from adapter.web.pages.datasets import close_runs, runs
 from adapter.web.pages.session import Sessions, load_token
 from adapter.web.pages.site import Site
 from adapter.web.request_body import Bodies
@@ -68,9 +69,9 @@ def make_app(settings: Settings, book: PromptBook, stop: Callable[[], None] | No
     )
     app.on_response_prepare.extend([add_origin_headers, add_request_id])
     app.cleanup_ctx.extend(
-        [lifetimes.gpus, lifetimes.fleet, lifetimes.captioner, lifetimes.idling, lifetimes.vitals]
+        [lifetimes.gpus, lifetimes.fleet, lifetimes.captioner, lifetimes.idling, lifetimes.vitals, runs]
     )
-    app.on_shutdown.append(lifetimes.drain)
+    app.on_shutdown.extend([close_runs, lifetimes.drain])
     app.add_routes(routes)
     app.router.add_get("/metrics", show_metrics)
     app.router.add_get("/", site.home)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from adapter.caption.prompts import PromptBook
-from adapter.cli.captioning import Order, captioner_for
+from adapter.cli.captioning import captioner_for
 from adapter.cli.display import Display
+from adapter.dataset.order import Order
 from adapter.dataset.run import Conditions
 from adapter.dataset.selection import Selection, open_datasets
 from adapter.dataset.tally import Tally

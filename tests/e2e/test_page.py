@@ -1,5 +1,8 @@
 """The page with the demonstration model behind it, in a real browser."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -35,3 +38,25 @@ async def test_each_style_and_type_can_be_tried(service: RunningService, page: P
         await expect(result.get_by_role("list", name="Flaws")).to_have_count(0)
         if value == "style:descriptive":
             await expect(result).to_contain_text(caption(scene, "descriptive"))
+
+
+async def test_a_folder_is_captioned(service: RunningService, page: Page, tmp_path: Path) -> None:
+    """By somebody who never saw a terminal after the start."""
+    for name in SAMPLES:
+        shutil.copy(FOLDER / name, tmp_path)
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    await page.goto(f"{service.url}/#token={load_token(service.log.parent / 'data')}")
+    await page.get_by_text("Ready").wait_for()
+    await page.get_by_role("link", name="Datasets").click()
+    await page.get_by_role("textbox", name="Folder").fill(str(tmp_path))
+    await page.get_by_role("button", name="Open").click()
+    await page.get_by_text("Sampling").click()
+    await page.get_by_label("Temperature").fill("0")
+    await page.get_by_role("button", name="Caption this folder").click()
+    run = page.get_by_role("article", name=f"Run over {tmp_path}")
+    await expect(run).to_contain_text("Done", timeout=60_000)
+    await expect(run).to_contain_text(f"{len(SAMPLES)} captioned, 0 skipped, 1 failed")
+    for name, (scene, _) in SAMPLES.items():
+        text = (tmp_path / name).with_suffix(".txt").read_text()
+        assert text == caption(scene, "descriptive")
+        await expect(run).to_contain_text(text)

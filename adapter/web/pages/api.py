@@ -1,32 +1,28 @@
 """`/api`: what the page shows and does, for scripts too."""
 
-import contextlib
-from collections.abc import AsyncGenerator
-from typing import Any, Literal
+from typing import Literal
 
-import orjson
 from aiohttp import web
 
 from adapter.caption.prompts import ANY_LENGTH, DEFAULT_LENGTH, DEFAULT_STYLE, LENGTH_WORDS
-from adapter.errors import CaptionError, InvalidApiKeyError
+from adapter.errors import InvalidApiKeyError
 from adapter.settings import Settings
 from adapter.web.access_log import TRACE, polled
 from adapter.web.app_keys import (
     BODIES,
     BOOK,
     CAPTIONER,
-    DELIVERY,
     FLEET,
     HURRY,
     IDLING,
-    KEEP_ALIVE,
     SETTINGS,
     STOP,
     VITALS,
 )
-from adapter.web.error_response import json_response, public_error
-from adapter.web.event_stream import EventStream
+from adapter.web.error_response import json_response
 from adapter.web.face import FACE, Face
+from adapter.web.pages import datasets
+from adapter.web.pages.event_answer import answer_events, error_body
 from adapter.web.pages.session import Sessions
 from adapter.web.pages.trial import TrialBody, trial_events
 from adapter.web.wire import WireModel, validate
@@ -56,12 +52,8 @@ def make_api(settings: Settings, sessions: Sessions) -> web.Application:
     app[SETTINGS] = settings
     app[SESSIONS] = sessions
     app.add_routes(routes)
+    app.add_routes(datasets.routes)
     return app
-
-
-def error_body(error: CaptionError) -> dict[str, Any]:
-    """Gives the object in which the page looks for `error`."""
-    return {"error": {"code": error.code, "message": error.message, "field": error.field}}
 
 
 @routes.post("/session")
@@ -86,7 +78,7 @@ async def engine(request: web.Request) -> web.Response:
 @routes.get("/engine/events")
 async def engine_events(request: web.Request) -> web.StreamResponse:
     """Answers how the engines are, as an event whenever that changes."""
-    return await _send(request, request.config_dict[VITALS].watch())
+    return await answer_events(request, request.config_dict[VITALS].watch())
 
 
 @routes.post("/engine")
@@ -133,27 +125,4 @@ async def try_caption(request: web.Request) -> web.StreamResponse:
     trace.subject = "a picture of the page's"
     captioner = shared[CAPTIONER]
     async with captioner.admit(1):
-        return await _send(request, trial_events(captioner, body, asked, trace))
-
-
-async def _send(request: web.Request, told: AsyncGenerator[dict[str, Any]]) -> web.StreamResponse:
-    """Answers with server-sent events. An error that comes after the first of them is an event too."""
-    shared = request.config_dict
-    keep_alive = shared[KEEP_ALIVE]
-    events = EventStream(request, shared[DELIVERY])
-    try:
-        async with (
-            events.kept_alive(keep_alive.plain_answer_s, keep_alive.keep_alive_s),
-            contextlib.aclosing(told),
-        ):
-            async for one in told:
-                await events.send(_to_event(one))
-    except CaptionError as error:
-        if not events.begun:
-            raise
-        await events.send(_to_event(error_body(public_error(request, error))))
-    return await events.end()
-
-
-def _to_event(body: dict[str, Any]) -> bytes:
-    return b"data: " + orjson.dumps(body) + b"\n\n"
+        return await answer_events(request, trial_events(captioner, body, asked, trace))

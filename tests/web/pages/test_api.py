@@ -2,25 +2,16 @@
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from adapter.web.pages.session import load_token
 from tests.fake_engine import completion
 from tests.pictures import GREY_PNG
 from tests.web.conftest import Service
 
 IMAGE = f"data:image/png;base64,{base64.b64encode(GREY_PNG).decode()}"
-
-
-@pytest.fixture
-async def owner(service: Service, tmp_path: Path) -> Service:
-    """Gives the service with a client that may use the page."""
-    service.session.headers["Authorization"] = f"Bearer {load_token(tmp_path / 'data')}"
-    return service
 
 
 async def told(service: Service, body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ export class Problem extends Error {
   }
 }
 
-async function send(path, body, signal) {
-  const options = { signal, headers: {} };
+async function send(path, body, signal, method) {
+  const options = { signal, method, headers: {} };
   if (body !== undefined) {
     options.method = "POST";
     options.headers["Content-Type"] = "application/json";
@@ -31,6 +31,10 @@ async function send(path, body, signal) {
 
 export async function ask(path, body) {
   return (await send(path, body)).json();
+}
+
+export async function remove(path) {
+  return (await send(path, undefined, undefined, "DELETE")).json();
 }
 
 // Yields the objects of a stream of server-sent events. An error in it ends it as a Problem.

@@ -1,10 +1,13 @@
 import { ask } from "/page/api.js";
+import { Datasets } from "/page/datasets.js";
 import { EngineLine, follow, isLockedOut } from "/page/engine.js";
 import { html } from "/page/html.js";
 import { Try } from "/page/try.js";
 import { render } from "/page/vendor/preact.js";
 import { signal } from "/page/vendor/signals.js";
 
+const view = signal(location.hash.slice(1) === "datasets" ? "datasets" : "try");
+window.addEventListener("hashchange", () => (view.value = location.hash.slice(1) || "try"));
 const doorProblem = signal("");
 
 async function enter(secret) {
@@ -39,7 +42,18 @@ function Door() {
 
 function Page() {
   if (isLockedOut.value) return html`<${Door} />`;
-  return html`<header><h1>JoyCaption</h1><${EngineLine} /></header><main><${Try} /></main>`;
+  const tab = (name, title) => html`<a
+    href=${`#${name}`}
+    aria-current=${view.value === name ? "page" : undefined}
+    onClick=${() => (view.value = name)}
+    >${title}</a
+  >`;
+  return html`<header>
+      <h1>JoyCaption</h1>
+      <nav aria-label="Views">${tab("try", "Try")} ${tab("datasets", "Datasets")}</nav>
+      <${EngineLine} />
+    </header>
+    <main>${view.value === "datasets" ? html`<${Datasets} />` : html`<${Try} />`}</main>`;
 }
 
 // The link holds the token behind a #, which no browser sends to anybody.

@@ -1,32 +1,23 @@
 // One image, one to four sets of settings, and what each of them gives.
 
-import { ask, events } from "/page/api.js";
+import { events } from "/page/api.js";
+import { choices, choicesProblem } from "/page/choices.js";
 import { engine } from "/page/engine.js";
 import { html } from "/page/html.js";
+import { SettingsForm } from "/page/settings_form.js";
 import { asCommand, asCurl, asPython, fieldsOf, newSettings } from "/page/settings.js";
 import { effect, signal } from "/page/vendor/signals.js";
 
 const MAX_COLUMNS = 4;
 
-const choices = signal(null); // what can be chosen
 const image = signal(null); // { name, url (data:), shown (blob:) }
 const columns = signal([]);
 const isOver = signal(false); // an image hangs over the page
-const problem = signal("");
 let nextId = 1;
 
 effect(() => {
-  if (engine.value !== null && choices.value === null) load();
+  if (choices.value !== null && columns.value.length === 0) addColumn();
 });
-
-async function load() {
-  try {
-    choices.value = await ask("/prompts");
-    if (columns.value.length === 0) addColumn();
-  } catch (error) {
-    problem.value = error.message;
-  }
-}
 
 function addColumn() {
   const last = columns.value.at(-1);
@@ -117,101 +108,6 @@ function Picture() {
   </label>`;
 }
 
-function Settings({ column }) {
-  const { settings } = column;
-  const { styles, caption_types, lengths, options, defaults } = choices.value;
-  const hasPrompt = settings.prompt.trim() !== "";
-  const isType = settings.kind.startsWith("type:");
-  const toggle = (option, isOn) =>
-    set(column, "options", isOn ? [...settings.options, option] : settings.options.filter((one) => one !== option));
-  const number = (name, label, hint, step) => html`<label>${label}
-    <input
-      type="number"
-      inputmode="decimal"
-      step=${step}
-      placeholder=${hint}
-      value=${settings[name]}
-      onInput=${(event) => set(column, name, event.target.value)}
-    />
-  </label>`;
-  return html`<fieldset>
-    <legend class="hidden">Settings</legend>
-    <label>Style or caption type
-      <select
-        value=${settings.kind}
-        disabled=${hasPrompt}
-        onChange=${(event) => set(column, "kind", event.target.value)}
-      >
-        <optgroup label="Styles">
-          ${Object.keys(styles).map((name) => html`<option value=${`style:${name}`}>${name}</option>`)}
-        </optgroup>
-        <optgroup label="Caption types">
-          ${caption_types.map((name) => html`<option value=${`type:${name}`}>${name}</option>`)}
-        </optgroup>
-      </select>
-    </label>
-    <div class="row">
-      <label>Length
-        <select
-          value=${settings.length}
-          disabled=${hasPrompt || !isType}
-          onChange=${(event) => set(column, "length", event.target.value)}
-        >
-          ${lengths.map((name) => html`<option value=${name}>${name}</option>`)}
-          <option value="words">number of words</option>
-        </select>
-      </label>
-      ${settings.length === "words" &&
-      html`<label>Words
-        <input
-          type="number"
-          min="1"
-          step="1"
-          value=${settings.words}
-          onInput=${(event) => set(column, "words", event.target.value)}
-        />
-      </label>`}
-    </div>
-    <details>
-      <summary>Options${settings.options.length > 0 && ` (${settings.options.length})`}</summary>
-      ${options.map(
-        (option) => html`<label class="check">
-          <input
-            type="checkbox"
-            disabled=${hasPrompt}
-            checked=${settings.options.includes(option)}
-            onChange=${(event) => toggle(option, event.target.checked)}
-          />
-          ${option}
-        </label>`,
-      )}
-      <label>Name that stands for {name}
-        <input
-          value=${settings.name}
-          disabled=${hasPrompt}
-          onInput=${(event) => set(column, "name", event.target.value)}
-        />
-      </label>
-    </details>
-    <details>
-      <summary>Your own prompt${hasPrompt && " (in use)"}</summary>
-      <label>Prompt, in place of all above
-        <textarea rows="3" value=${settings.prompt} onInput=${(event) => set(column, "prompt", event.target.value)} />
-      </label>
-    </details>
-    <details>
-      <summary>Sampling</summary>
-      <div class="grid">
-        ${number("temperature", "Temperature", defaults.temperature, "0.1")}
-        ${number("top_p", "Top p", defaults.top_p, "0.05")}
-        ${number("top_k", "Top k", defaults.top_k || "all", "1")}
-        ${number("max_tokens", "Most tokens", defaults.max_tokens, "1")}
-        ${number("seed", "Seed", "random", "1")}
-      </div>
-    </details>
-  </fieldset>`;
-}
-
 function CopyAs({ column }) {
   const copy = async (event) => {
     const menu = event.target;
@@ -267,7 +163,7 @@ function Result({ column }) {
 
 export function Try() {
   if (choices.value === null) {
-    return html`<p class="problem" role="alert">${problem.value}</p>`;
+    return html`<p class="problem" role="alert">${choicesProblem.value}</p>`;
   }
   const isReady = image.value !== null && engine.value !== null;
   const remove = (id) => (columns.value = columns.value.filter((column) => column.id !== id));
@@ -287,7 +183,12 @@ export function Try() {
             html`<button class="remove" aria-label=${`Remove settings ${index + 1}`} onClick=${() => remove(column.id)}>
               ×
             </button>`}
-            <${Settings} column=${column} />
+            <${SettingsForm}
+              settings=${column.settings}
+              choices=${choices.value}
+              set=${(name, value) => set(column, name, value)}
+              maxTokens=${choices.value.defaults.max_tokens}
+            />
             <${CopyAs} column=${column} />
             <${Result} column=${column} />
           </article>`,

@@ -1,0 +1,105 @@
+"""The routes of `/api` that are about datasets: folders, and runs over them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiohttp import web
+
+from adapter.dataset.preview import preview
+from adapter.dataset.records import on_one_line
+from adapter.dataset.selection import open_datasets
+from adapter.web.access_log import polled
+from adapter.web.app_keys import BODIES, BOOK, CAPTIONER, HURRY, SETTINGS
+from adapter.web.error_response import json_response
+from adapter.web.lifetimes import MAX_HURRIED_DRAIN_S
+from adapter.web.pages.event_answer import answer_events
+from adapter.web.pages.folders import view_of
+from adapter.web.pages.run_body import RunBody
+from adapter.web.pages.runs import Runs
+from adapter.web.wire import validate
+
+RUNS = web.AppKey("runs", Runs)
+
+routes = web.RouteTableDef()
+
+
+async def runs(app: web.Application) -> AsyncIterator[None]:
+    """Holds the runs, and begins again those that the service's end has interrupted."""
+    app[RUNS] = Runs(app[CAPTIONER], app[BOOK], app[SETTINGS])
+    await app[RUNS].resume()
+    yield
+
+
+async def close_runs(app: web.Application) -> None:
+    """Ends the runs in order. Meant for `on_shutdown`, before requests under way are drained."""
+    drain_s = app[SETTINGS].drain_s
+    await app[RUNS].close(min(MAX_HURRIED_DRAIN_S, drain_s) if app[HURRY].is_set() else drain_s)
+
+
+@routes.get("/folders")
+async def folders(request: web.Request) -> web.Response:
+    """Answers what is in a folder, by default the first one that runs may work in."""
+    settings = request.config_dict[SETTINGS]
+    view = await asyncio.to_thread(view_of, request.query.get("path", ""), settings)
+    return json_response(vars(view))
+
+
+@routes.get("/runs")
+@polled
+async def list_runs(request: web.Request) -> web.Response:
+    """Answers all runs that are remembered, the newest first."""
+    return json_response({"runs": [run.as_dict() for run in request.config_dict[RUNS]]})
+
+
+@routes.post("/runs")
+async def begin_run(request: web.Request) -> web.Response:
+    """Begins a run."""
+    run = await request.config_dict[RUNS].begin(await _fields(request))
+    return json_response(run.as_dict(), status=201)
+
+
+@routes.post("/runs/preview")
+async def preview_run(request: web.Request) -> web.Response:
+    """Answers what a run would do, without writing anything."""
+    shared = request.config_dict
+    order = validate(await _fields(request), RunBody).order(shared[BOOK], shared[SETTINGS])
+
+    def look() -> dict[str, Any]:
+        with open_datasets(order.selection, dry=True) as datasets:
+            found = preview(order.planned(datasets, order.planner(None)))
+        return vars(found) | {
+            "examples": [
+                {"image": on_one_line(one.image), "text": on_one_line(one.place), "prompt": one.prompt}
+                for one in found.examples
+            ]
+        }
+
+    return json_response(await asyncio.to_thread(look))
+
+
+@routes.get("/runs/{id}")
+@polled
+async def show_run(request: web.Request) -> web.Response:
+    """Answers how a run is."""
+    return json_response(request.config_dict[RUNS].find(request.match_info["id"]).as_dict())
+
+
+@routes.get("/runs/{id}/events")
+async def run_events(request: web.Request) -> web.StreamResponse:
+    """Answers how a run is, as an event whenever that changes, up to its end."""
+    runs = request.config_dict[RUNS]
+    return await answer_events(request, runs.watch(runs.find(request.match_info["id"])))
+
+
+@routes.delete("/runs/{id}")
+async def stop_run(request: web.Request) -> web.Response:
+    """Stops a run: it takes no more images, and lets those under way finish."""
+    run = request.config_dict[RUNS].find(request.match_info["id"])
+    run.stop()
+    return json_response(run.as_dict())
+
+
+async def _fields(request: web.Request) -> dict[str, Any]:
+    shared = request.config_dict
+    return await shared[BODIES].read_object(request, shared[SETTINGS].max_body_bytes)

@@ -1,0 +1,123 @@
+"""A dataset run inside the service: what came of it so far, for whoever looks, and its end."""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from contextlib import AsyncExitStack
+from typing import Any, Literal
+
+from adapter.captioner.answering import Captioner
+from adapter.dataset.claims import Claims
+from adapter.dataset.events import EngineAway, EngineBack, Event, TextWritten
+from adapter.dataset.order import Order
+from adapter.dataset.outbox import Outbox
+from adapter.dataset.pace import Pace
+from adapter.dataset.records import on_one_line
+from adapter.dataset.run import Run
+from adapter.dataset.selection import Dataset, open_datasets
+from adapter.dataset.tally import Tally
+from adapter.dataset.writer import Writer
+from adapter.engine.leases import held
+from adapter.errors import CaptionError
+from adapter.settings import Settings
+
+MAX_NEWEST = 12  # captions that are shown
+MAX_SHOWN = 2000  # characters of each
+
+State = Literal["running", "stopping", "done", "stopped", "failed"]
+
+
+class PageRun:
+    """One run over `folder`, which begins with `open` and goes on in `work`. `number` names it."""
+
+    def __init__(self, number: str, folder: str, order: Order, settings: Settings) -> None:
+        self.number = number
+        self.folder = folder
+        self.state: State = "running"
+        self.error = ""
+        self.started = time.time()
+        self._order = order
+        self._settings = settings
+        self._tally = Tally()
+        self._newest: deque[dict[str, str]] = deque(maxlen=MAX_NEWEST)
+        self._is_away = False
+        self._datasets: list[Dataset] = []
+        self._held = AsyncExitStack()
+        self._run: Run | None = None
+
+    async def open(self) -> None:
+        """Opens the dataset and takes its lock. Raises InvalidRequestError, LedgerUnavailableError."""
+        opening = open_datasets(self._order.selection)
+        self._datasets = await asyncio.to_thread(opening.__enter__)
+        self._held.push_async_callback(asyncio.to_thread, opening.__exit__, None, None, None)
+
+    async def work(self, captioner: Captioner) -> None:
+        """Captions until all is done, or `stop`."""
+        claims = Claims()
+        async with self._held:
+            writer = self._held.enter_context(contextlib.closing(Writer(self._order.texts)))
+            self._held.enter_context(held(self._settings.run_dir, "a run of the page"))
+            self._held.enter_context(self._order.counting(self._datasets, self._tally))
+            self._run = Run(
+                lambda model: self._order.planned(self._datasets, self._order.planner(model, claims)),
+                Outbox(writer, claims, self._take),
+                claims,
+                Pace(self._settings.max_in_flight),
+                captioner=contextlib.nullcontext(captioner),
+                conditions=self._order.conditions,
+                emit=self._take,
+            )
+            if self.state == "stopping":
+                self._run.interrupt()
+            try:
+                await self._run.complete()
+            except CaptionError as error:
+                self.state, self.error = "failed", str(error)
+            else:
+                self.state = "stopped" if self._run.interrupted else "done"
+
+    def stop(self) -> None:
+        """Takes no more images, and lets those under way finish."""
+        if self.state == "running":
+            self.state = "stopping"
+            if self._run is not None:
+                self._run.interrupt()
+
+    def give_up(self) -> None:
+        """Gives up what is under way, too."""
+        if self._run is not None:
+            self._run.interrupt()
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in ("done", "stopped", "failed")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Gives what came of it so far."""
+        tally = self._tally
+        return {
+            "id": self.number,
+            "folder": on_one_line(self.folder),
+            "state": self.state,
+            "error": self.error,
+            "started": self.started,
+            "is_waiting_for_engine": self._is_away,
+            "total": tally.total,
+            "settled": tally.settled,
+            "remaining_s": None if tally.remaining_s is None else round(tally.remaining_s),
+            "counts": tally.as_dict(),
+            "newest": list(self._newest),
+        }
+
+    def _take(self, event: Event) -> None:
+        self._tally.take(event)
+        match event:
+            case TextWritten(image, answer):
+                self._newest.appendleft({"image": on_one_line(image), "text": answer.text[:MAX_SHOWN]})
+            case EngineAway():
+                self._is_away = True
+            case EngineBack():
+                self._is_away = False
+            case _:
+                pass

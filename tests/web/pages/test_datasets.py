@@ -1,0 +1,185 @@
+"""Folders and dataset runs behind the page."""
+
+import asyncio
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from PIL import Image
+
+from adapter.dataset.ledger import Ledger
+from adapter.dataset.ledger_file import ledger_path
+from adapter.web.app_keys import CAPTIONER
+from adapter.web.pages.datasets import RUNS
+from adapter.web.pages.runs import FOLDER, Runs
+from tests.fake_engine import completion
+from tests.waiting import until
+from tests.web.conftest import Service
+
+REFUSAL = "I'm sorry, but I can't help with describing this image."
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Gives a folder with three pictures, one of them with a text."""
+    folder = tmp_path / "pictures"
+    (folder / "below").mkdir(parents=True)
+    for number, name in enumerate(("a", "b", "below/c")):
+        Image.new("RGB", (20, 10), (number, 2, 3)).save(folder / f"{name}.png")
+    (folder / "a.txt").write_text("mine")
+    return folder
+
+
+async def ended(owner: Service, number: str) -> dict[str, Any]:
+    """Gives the last of a run's events."""
+    async with owner.session.get(owner.server.make_url(f"/api/runs/{number}/events")) as response:
+        assert response.status == 200
+        sent = (await response.text()).split("\n\n")
+    *_, last = [json.loads(event[6:]) for event in sent if event.startswith("data: ")]
+    return dict(last)
+
+
+def block(owner: Service) -> asyncio.Event:
+    """Has the engine answer only after the event is set."""
+    go_on = asyncio.Event()
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await go_on.wait()
+        return web.json_response(completion("A picture of something."))
+
+    owner.engine.answer = wait
+    return go_on
+
+
+async def test_folders_tells_what_is_in_one(owner: Service, folder: Path) -> None:
+    """Images below it count, hidden folders don't."""
+    (folder / ".hidden").mkdir()
+    os.mkdir(os.fsencode(folder) + b"/\xff")
+    status, view = await owner.get(f"/api/folders?path={folder}")
+    assert (status, view["images"], view["captioned"], view["is_all"]) == (200, 3, 1, True)
+    assert (view["folders"], view["parent"]) == (["below"], str(folder.parent))
+    assert (await owner.get("/api/folders"))[0] == 200
+    for path in ("/no/such/folder", "relative", f"{folder}/a.png"):
+        assert (await owner.get(f"/api/folders?path={path}"))[0] == 400
+
+
+async def test_a_run_captions_a_folder_as_the_command_does(owner: Service, folder: Path) -> None:
+    """With the same ledger, the same rules for texts that are there, and the same numbers."""
+    status, run = await owner.post("/api/runs", {"folder": str(folder), "style": "casual", "trigger": "sks"})
+    assert (status, run["state"]) == (201, "running")
+    last = await ended(owner, run["id"])
+    assert (last["state"], last["total"], last["settled"]) == ("done", 3, 3)
+    assert (last["counts"]["done"], last["counts"]["skipped"]) == (2, 1)
+    assert {one["image"] for one in last["newest"]} == {"b.png", "below/c.png"}
+    assert (folder / "a.txt").read_text() == "mine"
+    assert (folder / "below/c.txt").read_text().startswith("sks, a picture ")
+    with contextlib.closing(Ledger.open_read_only(ledger_path(str(folder)))) as ledger:
+        assert len(list(ledger.entries())) == 3
+    _, listed = await owner.get("/api/runs")
+    assert [one["id"] for one in listed["runs"]] == [run["id"]]
+    assert (await owner.get(f"/api/runs/{run['id']}"))[1]["state"] == "done"
+    assert {body["messages"][1]["content"][1]["text"] for body in owner.engine.asked} == {
+        "Write a descriptive caption for this image in a casual tone."
+    }
+
+
+async def test_a_preview_writes_nothing(owner: Service, folder: Path) -> None:
+    """It says how much there is to do, and what would be asked."""
+    status, view = await owner.post("/api/runs/preview", {"folder": str(folder)})
+    assert (status, view["to_caption"], view["skipped"]) == (200, 2, 1)
+    assert {Path(one["image"]).name for one in view["examples"]} == {"b.png", "c.png"}
+    assert view["examples"][0]["prompt"].startswith("Write a descriptive caption")
+    assert not (folder / ".joycaption").exists()
+    assert not owner.engine.asked
+
+
+async def test_a_run_tells_failures_and_refused_captions(owner: Service, folder: Path) -> None:
+    """By reason, with examples; a further run may take just those."""
+    (folder / "broken.png").write_bytes(b"no image")
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return web.json_response(completion(REFUSAL))
+
+    owner.engine.answer = refuse
+    _, run = await owner.post("/api/runs", {"folder": str(folder)})
+    counts = (await ended(owner, run["id"]))["counts"]
+    assert counts["refused"] == {"texts": 2, "kinds": {"refusal": 2}}
+    assert {reason: told["count"] for reason, told in counts["failures"].items()} == {
+        "bad_caption": 2,
+        "not_an_image": 1,
+    }
+    owner.engine.answer = None
+    _, run = await owner.post("/api/runs", {"folder": str(folder), "retry_failed": True})
+    assert (await ended(owner, run["id"]))["counts"]["done"] == 2
+
+
+async def test_a_run_is_stopped_and_loses_nothing(owner: Service, folder: Path) -> None:
+    """What is under way is finished, and another run of the folder has to wait."""
+    go_on = block(owner)
+    _, run = await owner.post("/api/runs", {"folder": str(folder)})
+    await until(lambda: owner.engine.under_way == 2)
+    status, answer = await owner.post("/api/runs", {"folder": str(folder)})
+    assert (status, answer["error"]["code"]) == (500, "ledger_unavailable")
+    async with owner.session.delete(owner.server.make_url(f"/api/runs/{run['id']}")) as response:
+        assert (await response.json())["state"] == "stopping"
+    go_on.set()
+    last = await ended(owner, run["id"])
+    assert (last["state"], last["counts"]["done"]) == ("stopped", 2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({}, "folder"),
+        ({"folder": "relative"}, "folder"),
+        ({"folder": "/no/such/folder"}, "folder"),
+        ({"folder": "/tmp", "style": "haiku"}, "style"),
+        ({"folder": "/tmp", "extension": "../x"}, "extension"),
+        ({"folder": "/tmp", "existing": "burn"}, "existing"),
+    ],
+)
+async def test_a_run_with_a_wrong_field_names_it(owner: Service, fields: dict[str, Any], field: str) -> None:
+    """Nothing is begun."""
+    for path in ("/api/runs", "/api/runs/preview"):
+        status, answer = await owner.post(path, fields)
+        assert (status, answer["error"]["field"]) == (400, field)
+    assert (await owner.get("/api/runs"))[1] == {"runs": []}
+    assert (await owner.get("/api/runs/none"))[0] == 404
+
+
+@pytest.mark.parametrize("starting", [{"allowed_roots": "/usr"}], indirect=True)
+async def test_a_run_stays_within_the_allowed_folders(owner: Service, folder: Path) -> None:
+    """By its real path, too: links and dots don't lead out."""
+    for path in (str(folder), f"/usr/..{folder}"):
+        assert (await owner.post("/api/runs", {"folder": path}))[0] == 403
+        assert (await owner.get(f"/api/folders?path={path}"))[0] == 403
+    _, view = await owner.get("/api/folders")
+    assert (view["path"], view["parent"]) == ("/usr", None)
+
+
+async def test_a_run_goes_on_after_a_restart(owner: Service, folder: Path, tmp_path: Path) -> None:
+    """However the service ended. What can't go on is forgotten, with a line in the log."""
+    app = owner.app
+    go_on = block(owner)
+    _, run = await owner.post("/api/runs", {"folder": str(folder)})
+    await until(lambda: owner.engine.under_way == 2)
+    closing = asyncio.create_task(app[RUNS].close(0.1))
+    await until(closing.done)
+    kept = tmp_path / "data" / FOLDER
+    assert [path.stem for path in kept.iterdir()] == [run["id"]]
+    (kept / "torn.json").write_text("{")
+    (kept / "gone.json").write_text(json.dumps({"folder": "/no/such/folder"}))
+    go_on.set()
+    owner.engine.answer = None
+    again = Runs(app[CAPTIONER], app[RUNS]._book, app[RUNS]._settings)
+    await again.resume()
+    (resumed,) = again
+    assert resumed.number == run["id"]
+    await until(lambda: resumed.has_ended)
+    assert resumed.as_dict()["counts"]["done"] == 2
+    await until(lambda: not list(kept.iterdir()))
+    await again.close(1.0)

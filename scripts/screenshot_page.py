@@ -21,7 +21,7 @@ def main(link: str) -> None:
         folder = Path(temporary, "pictures")
         shutil.copytree(PICTURE.parent, folder)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 640})
+        page = browser.new_page(viewport={"width": 1280, "height": 780})
         page.goto(link)
         page.get_by_text("Ready").wait_for()
         page.get_by_label("Image", exact=True).set_input_files(PICTURE)
@@ -38,6 +38,7 @@ def main(link: str) -> None:
         page.get_by_role("button", name="Caption this folder").click()
         page.get_by_text("Done").wait_for()
         page.wait_for_timeout(1500)
+        page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=docs / "page-datasets.png")
         browser.close()
 

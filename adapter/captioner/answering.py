@@ -41,7 +41,7 @@ class Captioner:
     ) -> None:
         self.fleet = fleet
         self.admission = admission
-        self._preparation = preparation
+        self.preparation = preparation
         self._engine_wait_s = engine_wait_s
         self._patience_s = patience_s
         self._quality = quality or Quality()
@@ -68,7 +68,7 @@ class Captioner:
         """
         if not self.admission.has_free_turn:
             with self.admission.at_work():
-                await self._preparation.inspect(image)
+                await self.preparation.inspect(image)
 
     def ask(
         self,
@@ -107,7 +107,7 @@ class Captioner:
     async def drain(self, limit_s: float) -> None:
         """Admits no more images, waits up to `limit_s` for those under way, and gives up the rest."""
         await self.admission.drain(limit_s)
-        await self._preparation.close()
+        await self.preparation.close()
 
     async def _chunks(
         self, image: ImageSource | None, request: CaptionRequest, trace: Trace, priority: Priority
@@ -164,7 +164,7 @@ class Captioner:
             async with self.admission.turn(trace, priority), contextlib.AsyncExitStack() as stack:
                 with trace.stage("wait"):
                     seat = await stack.enter_async_context(taken(self.fleet, self._patience_s))
-                yield Turn(seat, image, self._preparation, trace, priority)
+                yield Turn(seat, image, self.preparation, trace, priority)
 
 
 class PendingAnswer:

@@ -68,7 +68,8 @@ DECODE_ERRORS = (
     zlib.error,
     RuntimeError,
 )
-Kind = Literal["bmp", "png"]
+Kind = Literal["bmp", "png", "webp"]
+THUMBNAIL_PX = 320  # the longer side
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and a setting
 
 
@@ -118,17 +119,30 @@ def prepare(data: bytes, limits: ImageLimits, *, exact: bool = True) -> Image.Im
     return _turned(image.resize((SIDE_PX, SIDE_PX), LANCZOS, box=(0, 0, *extent)), orientation)
 
 
+def thumbnail(data: bytes, limits: ImageLimits) -> Image.Image:
+    """Gives the picture in `data` for people: upright RGB uint8, neither side longer than 320 pixels.
+
+    Raises what `decode` raises.
+    """
+    image, orientation, _ = _decode(data, limits, exact=False)
+    turned = _turned(image, orientation)
+    turned.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), LANCZOS)
+    return turned
+
+
 def to_data_url(image: Image.Image, kind: Kind = "bmp") -> bytes:
-    """Gives `image` as a data URL in ASCII, without loss.
+    """Gives `image` as a data URL in ASCII, without loss but for WebP.
 
     At 384 x 384, BMP takes a hundredth of PNG's time at both ends and 590 kB instead of 300, which is right
-    for an engine on this machine. PNG is for an engine across a network.
+    for an engine on this machine. PNG is for an engine across a network, WebP for people to look at.
     """
     buffer = io.BytesIO()
     if kind == "bmp":
         image.save(buffer, "BMP")
-    else:
+    elif kind == "png":
         image.save(buffer, "PNG", compress_level=1)
+    else:
+        image.save(buffer, "WEBP")
     return b"data:image/%s;base64,%s" % (kind.encode(), pybase64.b64encode(buffer.getbuffer()))
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import orjson
+import pybase64
 
 from adapter.errors import OutOfResourcesError
 from adapter.images.memory import Memory
@@ -50,16 +51,27 @@ class Preparation:
         The lowest rank goes first, so that a batch of images that take long holds up no others. Raises the
         image and file errors of `errors`.
         """
-        async with self._room.turn(rank):
-            with trace.stage("read"):
-                parcel = await self._read(image)
-            with trace.stage("prepare"):
-                return orjson.Fragment(await self._decoders.prepare(parcel, kind, rank))
+        return orjson.Fragment(await self._prepare(image, kind, trace, rank))
+
+    async def thumbnail(self, image: ImageSource, rank: int = 0) -> bytes:
+        """Gives a small picture of the image, see `pixels.thumbnail`, as a WebP file.
+
+        Raises the image and file errors of `errors`.
+        """
+        url = await self._prepare(image, "webp", Trace(), rank)
+        return pybase64.b64decode(url.strip(b'"').partition(b",")[2])
 
     async def inspect(self, image: ImageSource, rank: int = 0) -> None:
         """Checks the image's file and header, without decoding its pixels. Raises what `data_url` raises."""
         async with self._room.turn(rank):
             await self._decoders.inspect(await self._read(image), rank)
+
+    async def _prepare(self, image: ImageSource, kind: Kind, trace: Trace, rank: int) -> bytes:
+        async with self._room.turn(rank):
+            with trace.stage("read"):
+                parcel = await self._read(image)
+            with trace.stage("prepare"):
+                return await self._decoders.prepare(parcel, kind, rank)
 
     async def close(self) -> None:
         """Ends the processes. It waits for no thread: what is still being read is of no use any more."""

@@ -18,7 +18,7 @@ import orjson
 
 from adapter.errors import ImageError
 from adapter.images.parcel import Parcel
-from adapter.images.pixels import Kind, open_image, prepare, to_data_url
+from adapter.images.pixels import Kind, open_image, prepare, thumbnail, to_data_url
 from adapter.images.sources import ImageLimits
 
 MESSAGE_BYTES = 4096
@@ -33,11 +33,14 @@ def answer(
 ) -> bytes:
     """Gives the answer about `image`, and puts the prepared image into `result` as a JSON string.
 
-    The question is the kind of data URL, or empty where only the image's header is to be checked.
+    The question is the kind of data URL, which is that of a thumbnail for WebP, or empty where only the
+    image's header is to be checked.
     """
     try:
         if question:
-            url = to_data_url(prepare(image.read(), limits, exact=exact), question)
+            data = image.read()
+            picture = thumbnail(data, limits) if question == "webp" else prepare(data, limits, exact=exact)
+            url = to_data_url(picture, question)
             return orjson.dumps({"bytes": result.fill(b'"', url, b'"')})
         open_image(image.read(), limits).close()
     except ImageError as error:

@@ -48,11 +48,24 @@ async def test_a_folder_is_chosen_previewed_and_captioned(opened: Page, folder: 
     await expect(run).to_contain_text("Done")
     await expect(run).to_contain_text("3 captioned, 0 skipped, 1 failed of 4")
     await expect(run).to_contain_text(HOSTILE)
-    assert await run.locator("img").count() == 0
+    pictures = run.locator("img")
+    await expect(pictures).to_have_count(3)
+    for number in range(3):
+        await pictures.nth(number).scroll_into_view_if_needed()
+    await until_drawn(opened, 3)
     await run.get_by_text("failed, not an image: 1").click()
     await expect(run).to_contain_text("broken.png: ")
     await expect(opened.get_by_role("region", name="Folder")).to_contain_text("3 of them with a text")
     assert (folder / "a.txt").read_text().startswith("sks, a picture ")
+
+
+async def until_drawn(page: Page, count: int) -> None:
+    """Waits until so many pictures have pixels."""
+    await page.wait_for_function(
+        "count => [...document.querySelectorAll('.newest img')]"
+        ".filter(one => one.naturalWidth).length === count",
+        arg=count,
+    )
 
 
 async def test_a_run_is_found_again_and_stopped(service: Service, opened: Page, folder: Path) -> None:

@@ -15,7 +15,16 @@ from adapter.errors import (
     ImageTooLargeError,
     NotAnImageError,
 )
-from adapter.images.pixels import EXTENSIONS, FORMATS, decode, open_image, prepare, probe_image, to_data_url
+from adapter.images.pixels import (
+    EXTENSIONS,
+    FORMATS,
+    decode,
+    open_image,
+    prepare,
+    probe_image,
+    thumbnail,
+    to_data_url,
+)
 from adapter.images.sources import ImageLimits
 from tests.pictures import encoded, gradient, photograph
 
@@ -229,3 +238,16 @@ def test_prepare_of_up_to_two_megapixels_is_always_exact() -> None:
     data = encoded(large_picture((2300, 860)), "JPEG")
     limits = ImageLimits(max_bytes=10**8, max_pixels=10**8)
     assert prepare(data, limits, exact=False).tobytes() == prepare(data, limits, exact=True).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((640, 320), (320, 160)), ((1600, 1200), (320, 240)), ((9, 5), (9, 5))],
+)
+def test_thumbnail_keeps_the_shape_and_enlarges_nothing(
+    size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    """For people to look at."""
+    picture = thumbnail(encoded(Image.linear_gradient("L").resize(size).convert("RGB"), "JPEG"), LIMITS)
+    assert (picture.size, picture.mode) == (expected, "RGB")
+    assert to_data_url(picture, "webp").startswith(b"data:image/webp;base64,")

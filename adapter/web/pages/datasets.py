@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from adapter.captioner.priority import Priority
 from adapter.dataset.preview import preview
 from adapter.dataset.records import on_one_line
 from adapter.dataset.selection import open_datasets
@@ -90,6 +91,18 @@ async def run_events(request: web.Request) -> web.StreamResponse:
     """Answers how a run is, as an event whenever that changes, up to its end."""
     runs = request.config_dict[RUNS]
     return await answer_events(request, runs.watch(runs.find(request.match_info["id"])))
+
+
+@routes.get("/runs/{id}/thumbnail")
+@polled
+async def show_thumbnail(request: web.Request) -> web.Response:
+    """Answers a small picture of an image of a run's dataset, as WebP."""
+    shared = request.config_dict
+    run = shared[RUNS].find(request.match_info["id"])
+    source = await asyncio.to_thread(run.source, request.query.get("image", ""))
+    picture = await shared[CAPTIONER].preparation.thumbnail(source, Priority.BATCH)
+    headers = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
+    return web.Response(body=picture, content_type="image/webp", headers=headers)
 
 
 @routes.delete("/runs/{id}")

@@ -19,7 +19,8 @@ from adapter.dataset.selection import Dataset, open_datasets
 from adapter.dataset.tally import Tally
 from adapter.dataset.writer import Writer
 from adapter.engine.leases import held
-from adapter.errors import CaptionError
+from adapter.errors import CaptionError, FileMissingError
+from adapter.images.sources import ImageSource
 from adapter.settings import Settings
 
 MAX_NEWEST = 12  # captions that are shown
@@ -92,6 +93,14 @@ class PageRun:
     @property
     def has_ended(self) -> bool:
         return self.state in ("done", "stopped", "failed")
+
+    def source(self, name: str) -> ImageSource:
+        """Gives an image of the dataset by the name that the run gives it. Raises FileMissingError."""
+        for dataset in self._datasets:
+            key = dataset.key(name)
+            if key is not None and dataset.has(name):
+                return dataset.input.item(key).source
+        raise FileMissingError("The run has no such image")
 
     def as_dict(self) -> dict[str, Any]:
         """Gives what came of it so far."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from PIL import Image
+from PIL import ExifTags, Image
 
 from adapter.dataset.ledger import Ledger
 from adapter.dataset.ledger_file import ledger_path
@@ -85,6 +86,24 @@ async def test_a_run_captions_a_folder_as_the_command_does(owner: Service, folde
     assert {body["messages"][1]["content"][1]["text"] for body in owner.engine.asked} == {
         "Write a descriptive caption for this image in a casual tone."
     }
+
+
+async def test_thumbnails_are_of_the_runs_images_alone(owner: Service, folder: Path) -> None:
+    """Small, upright WebP files; a name may not lead out of the dataset."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (640, 320), (9, 9, 9)).save(folder / "b.png", exif=exif)
+    (folder.parent / "outside.png").write_bytes((folder / "b.png").read_bytes())
+    _, run = await owner.post("/api/runs", {"folder": str(folder)})
+    await ended(owner, run["id"])
+    url = owner.server.make_url(f"/api/runs/{run['id']}/thumbnail")
+    async with owner.session.get(url, params={"image": "b.png"}) as response:
+        assert response.content_type == "image/webp"
+        with Image.open(io.BytesIO(await response.read())) as picture:
+            assert (picture.format, picture.size) == ("WEBP", (160, 320))
+    for name in ("", "none.png", "../outside.png", str(folder.parent / "outside.png"), "a.txt", "below"):
+        async with owner.session.get(url, params={"image": name}) as response:
+            assert response.status == (422 if name == "a.txt" else 404), name
 
 
 async def test_a_preview_writes_nothing(owner: Service, folder: Path) -> None:

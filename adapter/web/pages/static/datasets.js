@@ -215,7 +215,18 @@ function Run({ run }) {
     )}
     ${run.newest.length > 0 &&
     html`<dl class="newest">
-      ${run.newest.map((one) => html`<div key=${one.image}><dt>${one.image}</dt><dd>${one.text}</dd></div>`)}
+      ${run.newest.map(
+        (one) => html`<div key=${one.image}>
+          <img
+            src=${`/api/runs/${run.id}/thumbnail?image=${encodeURIComponent(one.image)}`}
+            alt=""
+            loading="lazy"
+            onError=${(event) => event.target.remove()}
+          />
+          <dt>${one.image}</dt>
+          <dd>${one.text}</dd>
+        </div>`,
+      )}
     </dl>`}
   </article>`;
 }

@@ -25,6 +25,11 @@ class Turns:
         """Whether a turn would be had at once."""
         return not self._waiting and self.taken < self._limit()
 
+    @property
+    def waiting(self) -> int:
+        """The number of those who wait for a turn."""
+        return sum(not turn.done() for *_, turn in self._waiting)
+
     @contextlib.asynccontextmanager
     async def turn(self, rank: int = 0) -> AsyncIterator[None]:
         """Waits for a turn, and holds it while the context lasts."""

@@ -35,6 +35,11 @@ class Admission:
         return self._turns.taken
 
     @property
+    def waiting(self) -> int:
+        """The number of images that wait for their turn, those of runs included."""
+        return self._turns.waiting
+
+    @property
     def capacity(self) -> int:
         """The number of images that can have room."""
         return self._max_in_flight() + self._max_queue

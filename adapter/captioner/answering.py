@@ -26,7 +26,8 @@ class Captioner:
 
     A new request waits up to `engine_wait_s` for an engine that was ready and may come back; one that was
     under way when its engine went away is sent to another, for which it waits up to `patience_s`. So does one
-    that finds the engines asleep. A bad answer is asked for again, as `quality` says.
+    that finds the engines asleep. A bad answer is asked for again, as `quality` says. `captions_made` counts
+    what was given out.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Captioner:
         self._engine_wait_s = engine_wait_s
         self._patience_s = patience_s
         self._quality = quality or Quality()
+        self.captions_made = 0
 
     @contextlib.asynccontextmanager
     async def admit(self, images: int) -> AsyncIterator[None]:
@@ -126,6 +128,7 @@ class Captioner:
                                 yield kept
         trace.read(answer.prompt_tokens, answer.completion_tokens)
         trace.succeed(request.prompt, answer.text)
+        self.captions_made += 1
 
     async def _whole(self, turn: Turn, request: CaptionRequest, started: float, *, is_last: bool) -> Answer:
         """Asks until there is a good answer, within the limits of `quality`."""
@@ -143,6 +146,7 @@ class Captioner:
             turn.trace.read(answer.prompt_tokens, answer.completion_tokens)
         answer = gate.result().triggered(request.trigger)
         turn.trace.succeed(request.prompt, answer.text)
+        self.captions_made += 1
         return answer
 
     async def _once(self, turn: Turn, request: CaptionRequest, started: float, *, is_last: bool) -> Answer:

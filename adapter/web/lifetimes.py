@@ -63,7 +63,7 @@ async def idling(app: web.Application) -> AsyncIterator[None]:
 
 async def vitals(app: web.Application) -> AsyncIterator[None]:
     """Looks at the engines for whoever watches them."""
-    app[VITALS] = Vitals(app[FLEET], app[CAPTIONER].admission, app[METRICS])
+    app[VITALS] = Vitals(app[FLEET], app[CAPTIONER])
     looking = asyncio.create_task(app[VITALS].run())
     yield
     await _end(looking)

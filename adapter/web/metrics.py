@@ -59,7 +59,6 @@ class Metrics:
             "joycaption_requests", "Requests answered", ["face", "status"], registry=registry
         )
         self._captions = Counter("joycaption_captions", "Captions made", registry=registry)
-        self.captions_made = 0
         self._failures = Counter(
             "joycaption_failures", "Images and requests that failed", ["reason"], registry=registry
         )
@@ -83,7 +82,7 @@ class Metrics:
         """Adds the gauges, which read the state of engines and queue whenever they are asked."""
         for name, what, read in (
             ("in_flight", "Images that have their turn", lambda: admission.in_flight),
-            ("queued", "Images that wait for it", lambda: admission.admitted - admission.in_flight),
+            ("queued", "Images that wait for it", lambda: admission.waiting),
         ):
             Gauge(f"joycaption_{name}", what, registry=self._registry).set_function(read)
         for name, (what, of) in ENGINE_GAUGES.items():
@@ -100,7 +99,6 @@ class Metrics:
         self._requests.labels(face, str(status)).inc()
         if trace.captions:
             self._captions.inc(trace.captions)
-            self.captions_made += trace.captions
         if trace.prompt_tokens:
             self._tokens.labels("prompt").inc(trace.prompt_tokens)
             self._tokens.labels("completion").inc(trace.completion_tokens)

@@ -6,10 +6,9 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from adapter.captioner.admission import Admission
+from adapter.captioner.answering import Captioner
 from adapter.engine.fleet import Fleet
 from adapter.engine.status import Watched
-from adapter.web.metrics import Metrics
 
 LOOK_S = 1.0
 
@@ -20,10 +19,9 @@ class Vitals:
     How much they do is asked only while somebody watches; it is 0 otherwise.
     """
 
-    def __init__(self, fleet: Fleet, admission: Admission, metrics: Metrics) -> None:
+    def __init__(self, fleet: Fleet, captioner: Captioner) -> None:
         self._fleet = fleet
-        self._admission = admission
-        self._metrics = metrics
+        self._captioner = captioner
         self._watching = 0
         self._has_ended = False
         self._images_per_s = self._tokens_per_s = 0.0
@@ -68,7 +66,7 @@ class Vitals:
         if load is None:
             self._images_per_s, self._tokens_per_s, self._seen = 0.0, 0.0, None
             return
-        now = (time.monotonic(), self._metrics.captions_made, load.generated_tokens)
+        now = (time.monotonic(), self._captioner.captions_made, load.generated_tokens)
         if self._seen is not None and now[0] - self._seen[0] < LOOK_S / 2:
             return  # too short for a rate
         if self._seen is not None:
@@ -83,8 +81,8 @@ class Vitals:
             "state": status.state,
             "message": status.progress.message,
             "progress": status.progress.progress,
-            "in_flight": self._admission.in_flight,
-            "waiting": self._admission.admitted - self._admission.in_flight,
+            "in_flight": self._captioner.admission.in_flight,
+            "waiting": self._captioner.admission.waiting,
             "may_release": self._fleet.may_sleep,
             "images_per_s": self._images_per_s,
             "tokens_per_s": self._tokens_per_s,

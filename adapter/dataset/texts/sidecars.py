@@ -9,6 +9,8 @@ from adapter.dataset.decide import Existing, Text
 from adapter.dataset.records import Entry
 from adapter.dataset.texts import text_file
 from adapter.dataset.texts.text_store import Staged
+from adapter.errors import InvalidRequestError
+from adapter.images.pixels import EXTENSIONS
 
 SENTENCE_END = (".", "!", "?", ":", ";", ",", "\n")
 
@@ -25,6 +27,11 @@ class Sidecars:
     full_name: bool = False
     overwrite_edited: bool = False
     follow_links: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises InvalidRequestError where the texts would take the images' own places."""
+        if self.extension.lower() in EXTENSIONS:
+            raise InvalidRequestError(f"Texts can't end in {self.extension}: images do", "extension")
 
     def name(self, key: str, style: str) -> str:
         stem = key if self.full_name else os.path.splitext(key)[0]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from adapter.caption.prompts import PromptBook
+from adapter.caption.prompts import MAX_NAME, PromptBook
 from adapter.caption.request import Limit
 from adapter.dataset.decide import Existing
 from adapter.dataset.order import Order
@@ -34,9 +34,9 @@ class RunBody(PromptOptions):
     top_k: TopK = None
     max_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] | None = None
     seed: int | None = None
-    trigger: str = ""
+    trigger: Annotated[str, Field(max_length=MAX_NAME)] = ""
     existing: Literal["skip", "overwrite", "append", "prepend"] = "skip"
-    extension: Annotated[str, Field(pattern=r"^\.[^/]*$")] = ".txt"
+    extension: Annotated[str, Field(pattern=r"^\.[\w.-]{1,30}$")] = ".txt"
 
     def order(self, book: PromptBook, settings: Settings) -> Order:
         """Gives the run that is asked for. Raises InvalidRequestError, FileNotAllowedError."""

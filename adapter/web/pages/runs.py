@@ -13,7 +13,7 @@ from typing import Any
 
 from adapter.caption.prompts import PromptBook
 from adapter.captioner.answering import Captioner
-from adapter.errors import CaptionError, InvalidRequestError, UnroutedRequestError
+from adapter.errors import CaptionError, InvalidRequestError, StoppingError, UnroutedRequestError
 from adapter.settings import Settings
 from adapter.web.pages.page_run import PageRun
 from adapter.web.pages.run_body import RunBody
@@ -51,7 +51,11 @@ class Runs:
         return self._runs[number]
 
     async def begin(self, fields: dict[str, Any], number: str = "") -> PageRun:
-        """Begins a run. Raises InvalidRequestError, FileNotAllowedError, LedgerUnavailableError."""
+        """Begins a run. Raises InvalidRequestError, FileNotAllowedError, LedgerUnavailableError,
+        StoppingError.
+        """
+        if self._is_closing:
+            raise StoppingError
         body = validate(fields, RunBody)
         if len(self._tasks) >= MAX_RUNNING:
             raise InvalidRequestError(f"{MAX_RUNNING} runs are under way already")

@@ -8,6 +8,7 @@ from adapter.dataset.decide import Existing, Text
 from adapter.dataset.records import WRITTEN, Entry
 from adapter.dataset.texts.sidecars import Sidecars, combined
 from adapter.dataset.texts.text_file import content_hash
+from adapter.errors import InvalidRequestError
 
 
 @pytest.mark.parametrize(
@@ -86,3 +87,10 @@ def test_a_staged_text_is_seen_once_it_is_put(tmp_path: Path) -> None:
     assert staged.hash == content_hash(b"old, new")
     assert sidecars.folders([staged]) == {str(tmp_path)}
     assert sidecars.stage(str(place), "newer", "", content_hash(b"old")) is None
+
+
+@pytest.mark.parametrize("extension", [".png", ".JPG"])
+def test_sidecars_never_take_the_images_own_places(extension: str) -> None:
+    """A caption in the place of its image would be the end of it."""
+    with pytest.raises(InvalidRequestError, match="images do"):
+        Sidecars(extension=extension)

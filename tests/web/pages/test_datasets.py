@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 
 from adapter.dataset.ledger import Ledger
 from adapter.dataset.ledger_file import ledger_path
-from adapter.web.app_keys import CAPTIONER
+from adapter.web.app_keys import CAPTIONER, VITALS
 from adapter.web.pages.datasets import RUNS
 from adapter.web.pages.runs import FOLDER, Runs
 from tests.fake_engine import completion
@@ -103,7 +103,7 @@ async def test_thumbnails_are_of_the_runs_images_alone(owner: Service, folder: P
             assert (picture.format, picture.size) == ("WEBP", (160, 320))
     for name in ("", "none.png", "../outside.png", str(folder.parent / "outside.png"), "a.txt", "below"):
         async with owner.session.get(url, params={"image": name}) as response:
-            assert response.status == (422 if name == "a.txt" else 404), name
+            assert response.status == (422 if name in ("a.txt", "below") else 404), name
 
 
 async def test_a_preview_writes_nothing(owner: Service, folder: Path) -> None:
@@ -141,6 +141,8 @@ async def test_a_run_is_stopped_and_loses_nothing(owner: Service, folder: Path) 
     go_on = block(owner)
     _, run = await owner.post("/api/runs", {"folder": str(folder)})
     await until(lambda: owner.engine.under_way == 2)
+    await until(lambda: owner.app[VITALS].state["in_flight"] == 2)
+    assert owner.app[VITALS].state["waiting"] == 0
     status, answer = await owner.post("/api/runs", {"folder": str(folder)})
     assert (status, answer["error"]["code"]) == (500, "ledger_unavailable")
     async with owner.session.delete(owner.server.make_url(f"/api/runs/{run['id']}")) as response:
@@ -159,6 +161,9 @@ async def test_a_run_is_stopped_and_loses_nothing(owner: Service, folder: Path) 
         ({"folder": "/tmp", "style": "haiku"}, "style"),
         ({"folder": "/tmp", "extension": "../x"}, "extension"),
         ({"folder": "/tmp", "existing": "burn"}, "existing"),
+        ({"folder": "/tmp", "extension": ".png"}, "extension"),
+        ({"folder": "/tmp", "extension": ".a\0b"}, "extension"),
+        ({"folder": "/tmp", "trigger": "x" * 1025}, "trigger"),
     ],
 )
 async def test_a_run_with_a_wrong_field_names_it(owner: Service, fields: dict[str, Any], field: str) -> None:

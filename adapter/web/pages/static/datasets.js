@@ -62,7 +62,8 @@ async function follow(run) {
     problem.value = error.message;
   }
   followed.delete(run.id);
-  if (!isOver(runs.value.find((one) => one.id === run.id))) setTimeout(find, 1000); // the service has ended
+  const last = runs.value.find((one) => one.id === run.id);
+  if (!last || !isOver(last)) setTimeout(find, 1000); // the service has ended
   else if (folder.value?.path === run.folder) open(run.folder);
 }
 

@@ -99,6 +99,12 @@ def default_state_dir() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"), "joycaption")
 
 
+def own_styles_path() -> Path:
+    """Gives the path of the user's own styles."""
+    folder = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return Path(folder, "joycaption", "styles.json")
+
+
 def listed(text: str | None) -> tuple[str, ...]:
     """Gives the parts of a setting that holds several, separated by commas."""
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())

@@ -19,7 +19,7 @@ import aiohttp
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from adapter.caption.prompts import PromptChoice
+from adapter.caption.prompt_choice import PromptChoice
 from adapter.caption.request import CaptionRequest, question, to_arguments
 from adapter.engine.client import EngineClient
 from adapter.images.pixels import to_data_url

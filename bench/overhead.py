@@ -21,7 +21,7 @@ import orjson
 import uvloop
 from aiohttp import ClientSession, ClientTimeout, TCPConnector, UnixConnector
 
-from adapter.caption.prompts import PromptChoice
+from adapter.caption.prompt_choice import PromptChoice
 from adapter.caption.request import CaptionRequest, question, to_arguments
 from adapter.images.pixels import prepare, to_data_url
 from adapter.images.sources import ImageLimits

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from PIL import Image
 
 from adapter.caption.answer import Answer, Choice
-from adapter.caption.prompts import PromptChoice
+from adapter.caption.prompt_choice import PromptChoice
 from adapter.dataset.claims import Claims
 from adapter.dataset.planning import Job, Planner
 from adapter.dataset.recipe import Recipe, recipes_for

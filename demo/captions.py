@@ -2,7 +2,9 @@
 
 import random
 
-from adapter.caption.prompts import LENGTH_WORDS, PromptBook, PromptChoice
+from adapter.caption.prompt_choice import PromptChoice
+from adapter.caption.prompts import PromptBook
+from adapter.caption.style import LENGTH_WORDS
 from demo.scenes import Scene
 
 FORMS = ("descriptive", "casual", "detailed", "straightforward", "stable_diffusion", "booru")

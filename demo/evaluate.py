@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
-from adapter.caption.prompts import PromptChoice
+from adapter.caption.prompt_choice import PromptChoice
 from adapter.cli.files import load_book
 from demo.captions import FORM_OF_TYPE, FORM_OF_UNKNOWN, FORMS, PromptSampler, caption
 from demo.model import SIDE_PX

@@ -12,6 +12,11 @@ libraries=(
   "htm 3.1.1 983Vyg8NwUE7JkZ6NmOqpCZ+sh1bKv2iYTlUkzlWmA5JD2acKoxd4KVxbMmxX/85mtfdnDmTFoNKcg5DGAvxNQ== dist/htm.mjs htm.js"
   "@preact/signals-core 1.14.5 vcRv7Ityz5JVmeiVqIluLFzT/PDS/AlhHUpw3/aUWqcVUs6bDGIPXE/6RSC4evBNWYvnniozg5Syfj33al3gkg== dist/signals-core.mjs signals-core.js"
   "@preact/signals 2.11.4 Rb+5RPo9gWSaHtzJeauhHxiC8KP/IF2DEPkHPEOGOnuy2wnJzRqyeLRankUCYd6ADqtxS6GnWGv6Ie343d8aYw== dist/signals.mjs signals.js"
+  "@tanstack/virtual-core 3.19.11 /5iHb0RHBvj8Di59FDs4ESNm45jls33aZAi4zccVXZjc/6ZvwQP6nzEYeT6weXjTf9E6/vrp2JhYWRyO+ZP13A== dist/esm/index.js virtual-core.js"
+  "@tanstack/virtual-core 3.19.11 /5iHb0RHBvj8Di59FDs4ESNm45jls33aZAi4zccVXZjc/6ZvwQP6nzEYeT6weXjTf9E6/vrp2JhYWRyO+ZP13A== dist/esm/lazy-measurements.js virtual-core-lazy-measurements.js"
+  "@tanstack/virtual-core 3.19.11 /5iHb0RHBvj8Di59FDs4ESNm45jls33aZAi4zccVXZjc/6ZvwQP6nzEYeT6weXjTf9E6/vrp2JhYWRyO+ZP13A== dist/esm/utils.js virtual-core-utils.js"
+  "@tanstack/virtual-core 3.19.11 /5iHb0RHBvj8Di59FDs4ESNm45jls33aZAi4zccVXZjc/6ZvwQP6nzEYeT6weXjTf9E6/vrp2JhYWRyO+ZP13A== dist/esm/scroll-classifier.js virtual-core-scroll-classifier.js"
+  "@tanstack/virtual-core 3.19.11 /5iHb0RHBvj8Di59FDs4ESNm45jls33aZAi4zccVXZjc/6ZvwQP6nzEYeT6weXjTf9E6/vrp2JhYWRyO+ZP13A== dist/esm/ios-gesture.js virtual-core-ios-gesture.js"
 )
 
 work=$(mktemp -d)
@@ -30,6 +35,8 @@ for library in "${libraries[@]}"; do
     -e 's#(from|import) ?"preact/hooks"#\1"./preact-hooks.js"#g' \
     -e 's#(from|import) ?"preact"#\1"./preact.js"#g' \
     -e 's#(from|import) ?"@preact/signals-core"#\1"./signals-core.js"#g' \
+    -e 's#from "\./(lazy-measurements|utils|scroll-classifier|ios-gesture)\.js"#from "./virtual-core-\1.js"#g' \
+    -e 's#process\.env\.NODE_ENV#"production"#g' \
     -e '/^\/\/# sourceMappingURL=/d' "$work/package/$module" >"$vendor/$file"
   cp -- "$work/package/LICENSE" "$vendor/$(basename -- "$file" .js).LICENSE"
   rm -rf -- "$work/package"

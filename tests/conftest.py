@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,14 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     if isinstance(val, str | bytes) and len(val) > MAX_ID:
         return f"{argname}-{len(val)}"
     return None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps the developer's own styles out of the tests, and the tests out of these."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -18,9 +18,9 @@ MAX_LINES = 250
 LEVELS = (
     ("policy",),
     ("errors", "stable_hash"),
-    ("config", "field_names"),
+    ("config", "field_names", "own_styles_file"),
     ("engine_settings",),
-    ("settings", "trace", "logs", "turns"),
+    ("settings", "trace", "logs", "turns", "child_process"),
     ("caption", "images"),
     ("engine",),
     ("captioner",),
@@ -44,7 +44,7 @@ PLACES_OF = {
 # only inside of functions.
 OUTSIDE_OF_THE_SERVICE = ("engine.flags", "engine.fetch", "engine.preflight", "engine.template")
 # Whoever runs a process decides what it does when it gets a signal: a command, or the program that decodes.
-HANDLES_SIGNALS = ("cli", "images.worker")
+HANDLES_SIGNALS = ("cli", "images.worker", "child_process")
 # These end processes of their own, and the last one ends the service where a client asks for that.
 SENDS_SIGNALS = ("images.pool", "engine.process", "web.application")
 PROBES_PROCESSES = ("engine.discovery",)  # by signal 0, which no process notices

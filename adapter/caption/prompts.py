@@ -1,115 +1,57 @@
 """The contents of styles.json, and the prompts that it makes of what users choose.
 
-Reading the file is left to the command line. What the fields of a choice are called by a client, or on a
+Reading files is left to the command line. What the fields of a choice are called by a client, or on a
 command line, is left to each face.
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
 from adapter.caption.brief import Briefs
 from adapter.caption.flaws import Form
+from adapter.caption.prompt_choice import (
+    DEFAULT_STYLE,
+    MAX_PROMPT,
+    PromptChoice,
+    refuse_long,
+    refuse_special_tokens,
+    with_options,
+)
 from adapter.caption.sampling import Sampling
-from adapter.errors import SettingsError, UnknownStyleError, WrongFieldError
-
-LENGTH_WORDS = ("very short", "short", "medium-length", "long", "very long")
-ANY_LENGTH = "any"
-DEFAULT_LENGTH = "long"
-DEFAULT_STYLE = "descriptive"
-WORD_COUNT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
-# In characters; no honest client comes near. The model's whole context has some 15 000.
-MAX_PROMPT, MAX_NAME, MAX_OPTION, MAX_OPTIONS = 65_536, 1024, 4096, 64
-# What Llama 3's tokenizer reads as one special token, wherever it stands in a text.
-SPECIAL_TOKEN = re.compile(r"<\|[^|]*\|>")
-
-Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-FormName = Literal["prose", "tags", "prompt"]
+from adapter.caption.style import (
+    CaptionType,
+    PromptStyle,
+    SamplingDefaults,
+    StrictModel,
+    Style,
+    StyleSampling,
+    Text,
+    TypeStyle,
+)
+from adapter.errors import SettingsError, UnknownStyleError
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+class OwnStyles(StrictModel):
+    """The contents of a user's own styles.json."""
+
+    styles: dict[Text, Style] = Field(default_factory=dict)
 
 
-class CaptionType(_Strict):
-    """The three wordings of a caption type that JoyCaption was trained with, and the form they ask for."""
-
-    form: FormName | None = None
-    any: Text
-    words: Annotated[Text, Field(pattern=r"\{words\}")]
-    length: Annotated[Text, Field(pattern=r"\{length\}")]
-
-    def prompt(self, length: str) -> str:
-        """Gives the wording for `length`: `any`, one of LENGTH_WORDS, or digits that count words.
-
-        Raises WrongFieldError.
-        """
-        if length == ANY_LENGTH:
-            return self.any
-        if length in LENGTH_WORDS:
-            return self.length.replace("{length}", length)
-        if WORD_COUNT.fullmatch(length):
-            return self.words.replace("{words}", length)
-        known = ", ".join((ANY_LENGTH, *LENGTH_WORDS))
-        raise WrongFieldError("length", f"must be one of {known}, or a number of words")
-
-
-class PromptStyle(_Strict):
-    """A style with a prompt of its own, and the form that it asks for."""
-
-    prompt: Text
-    form: FormName | None = None
-
-
-class TypeStyle(_Strict):
-    """A style that stands for a caption type at any length."""
-
-    caption_type: Text
-
-
-class SamplingDefaults(_Strict):
-    """What is sent where a request says nothing. A `top_k` of 0 cuts nothing.
-
-    `dataset_max_tokens` stands for `max_tokens` in dataset runs, by default as in the model's card.
-    """
-
-    temperature: float = Field(ge=0.0, le=2.0)
-    top_p: float = Field(gt=0.0, le=1.0)
-    top_k: int = Field(default=0, ge=0)
-    max_tokens: int = Field(ge=1, le=2048)
-    dataset_max_tokens: int = Field(default=512, ge=1, le=2048)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PromptChoice:
-    """What a user chooses a prompt by, with the project's own names for it.
-
-    `prompt` wins over `caption_type`, and that over `style`. `length` is as in `CaptionType.prompt`.
-    `options` are sentences to append, in which `{name}` stands for `name`.
-    """
-
-    prompt: str = ""
-    caption_type: str = ""
-    length: str = DEFAULT_LENGTH
-    style: str = DEFAULT_STYLE
-    options: tuple[str, ...] = ()
-    name: str = ""
-
-
-class PromptBook(_Strict):
-    """The contents of styles.json, checked."""
+class PromptBook(StrictModel):
+    """The contents of styles.json, checked. `styles` holds a user's own, too, before its namesakes."""
 
     system_prompt: Text
     sampling: SamplingDefaults
-    styles: dict[Text, Text | PromptStyle | TypeStyle] = Field(min_length=1)
+    styles: dict[Text, Style] = Field(min_length=1)
     caption_types: dict[Text, CaptionType]
-    caption_type_aliases: dict[Text, Text] = {}
-    extra_options: list[Text] = []
+    caption_type_aliases: dict[Text, Text] = Field(default_factory=dict)
+    extra_options: list[Text] = Field(default_factory=list)
+    _own: dict[str, Style] = PrivateAttr(default_factory=dict)
+    _hidden: dict[str, Style] = PrivateAttr(default_factory=dict)  # by the user's own of these names
 
     @classmethod
     def parse(cls, content: bytes, source: str) -> "PromptBook":
@@ -117,19 +59,34 @@ class PromptBook(_Strict):
 
         Raises SettingsError, naming `source` and the place of the first mistake.
         """
-        try:
-            book = cls.model_validate_json(content)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
-            raise SettingsError(f"{source}: {place}: {first['msg']}") from error
-        book._check_references(source)
+        book = _parsed(cls, content, source)
+        book._check_references(book.styles, source)
         return book
 
-    def _check_references(self, source: str) -> None:
+    @property
+    def own_styles(self) -> Mapping[str, Style]:
+        """The user's own styles."""
+        return MappingProxyType(self._own)
+
+    def put_own(self, content: bytes, source: str) -> None:
+        """Puts the styles in a user's own file in the place of those that were put before.
+
+        Raises SettingsError as `parse` does, and then changes nothing.
+        """
+        own = _parsed(OwnStyles, content, source).styles
+        self._check_references({**self.styles, **own}, source)
+        for name in self._own:
+            del self.styles[name]
+        self.styles.update(self._hidden)
+        self._hidden = {name: self.styles[name] for name in own if name in self.styles}
+        self._own = own
+        self.styles.update(own)
+        self.__dict__.pop("briefs", None)
+
+    def _check_references(self, styles: Mapping[str, Style], source: str) -> None:
         named = {
             f"styles.{name}.caption_type": style.caption_type
-            for name, style in self.styles.items()
+            for name, style in styles.items()
             if isinstance(style, TypeStyle)
         }
         named |= {
@@ -138,13 +95,24 @@ class PromptBook(_Strict):
         for place, target in named.items():
             if target not in self.caption_types:
                 raise SettingsError(f"{source}: {place}: there is no caption type {target!r}")
-        if DEFAULT_STYLE not in self.styles:
+        if DEFAULT_STYLE not in styles:
             raise SettingsError(f"{source}: styles: the style {DEFAULT_STYLE!r} must be there")
 
     @property
     def default_sampling(self) -> Sampling:
         """What is sent where a request says nothing."""
         return Sampling(**self.sampling.model_dump(exclude={"dataset_max_tokens"}))
+
+    def style_sampling(self, choice: PromptChoice) -> StyleSampling:
+        """Gives what the chosen style sends; nothing where a prompt or a caption type wins over it."""
+        is_type = bool(choice.caption_type) and self.caption_type(choice.caption_type) is not None
+        style = None if choice.prompt or is_type else self.styles.get(choice.style)
+        own = style.sampling if isinstance(style, PromptStyle) else None
+        return own or StyleSampling()
+
+    def sampling_for(self, choice: PromptChoice) -> Sampling:
+        """Gives what is sent for a choice where a request says nothing."""
+        return self.default_sampling.overridden(**self.style_sampling(choice).model_dump())
 
     @cached_property
     def briefs(self) -> Briefs:
@@ -208,37 +176,13 @@ class PromptBook(_Strict):
                 return style
 
 
-def with_options(text: str, choice: PromptChoice) -> str:
-    """Gives `text` with the choice's options after it, one space before each.
-
-    `{name}` in them becomes the choice's name, or `{NAME}` where that is empty. Raises WrongFieldError.
-    """
-    refuse_long(choice.name, MAX_NAME, "name")
-    refuse_special_tokens(choice.name, "name")
-    if len(choice.options) > MAX_OPTIONS:
-        raise WrongFieldError("options", f"should have at most {MAX_OPTIONS} of them")
-    for option in choice.options:
-        refuse_long(option, MAX_OPTION, "options")
-        refuse_special_tokens(option, "options")
-    places = sum(option.count("{name}") for option in choice.options)
-    if len(text) + sum(map(len, choice.options)) + places * len(choice.name) > MAX_PROMPT:
-        raise WrongFieldError("options", f"make a prompt of more than {MAX_PROMPT} characters")
-    named = (option.replace("{name}", choice.name.strip() or "{NAME}") for option in choice.options)
-    whole = " ".join([text, *(option.strip() for option in named if option.strip())])
-    refuse_special_tokens(whole, "options")  # put together from harmless pieces
-    return whole
+Model = TypeVar("Model", bound=StrictModel)
 
 
-def refuse_long(text: str, limit: int, field: str) -> None:
-    """Raises WrongFieldError where `text` has more characters than the limit."""
-    if len(text) > limit:
-        raise WrongFieldError(field, f"has more than {limit} characters")
-
-
-def refuse_special_tokens(text: str, field: str) -> None:
-    """Raises WrongFieldError where the tokenizer would read a part of `text` as a special token."""
-    found = SPECIAL_TOKEN.search(text)
-    if found:
-        raise WrongFieldError(
-            field, f"holds {found.group()}, which the model reads as a control token: remove it"
-        )
+def _parsed(kind: type[Model], content: bytes, source: str) -> Model:
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
+        raise SettingsError(f"{source}: {place}: {first['msg']}") from error

@@ -52,6 +52,11 @@ def _is_short(text: str) -> bool:
 def tags_of(text: str) -> Iterator[tuple[str, int, int]]:
     """Gives each tag in one spelling, with the place where it stands."""
     for match in _TAG.finditer(text):
-        tag = match[0].strip(" \t.*-_").lower().replace("_", " ")
+        tag = normal_tag(match[0])
         if tag:
             yield tag, match.start(), match.end()
+
+
+def normal_tag(tag: str) -> str:
+    """Gives the one spelling of all that mean the same tag."""
+    return " ".join(tag.strip(" \t.*-_").lower().replace("_", " ").split())

@@ -5,8 +5,8 @@ from typing import Annotated
 import orjson
 from cyclopts import Parameter
 
-from adapter.caption.prompts import DEFAULT_LENGTH, DEFAULT_STYLE, PromptBook, PromptChoice
-from adapter.caption.request import Limit
+from adapter.caption.prompt_choice import DEFAULT_LENGTH, DEFAULT_STYLE, PromptChoice
+from adapter.caption.prompts import PromptBook
 from adapter.cli.caption_options import (
     ImageOptions,
     PromptOptions,
@@ -23,7 +23,7 @@ from adapter.dataset.inputs.share import Share
 from adapter.dataset.order import Order
 from adapter.dataset.preview import preview
 from adapter.dataset.prompt_list import load_prompts
-from adapter.dataset.recipe import Recipe, recipes_for
+from adapter.dataset.recipe import Recipe, recipe_like, recipes_for
 from adapter.dataset.run import Conditions
 from adapter.dataset.selection import Selection, open_datasets
 from adapter.dataset.texts.in_ledger import TextsInLedger
@@ -163,22 +163,16 @@ def _recipes(
         options=tuple(asked.option),
         name=asked.name,
     )
-    like = Recipe(
-        prompts=(),
-        system_prompt=book.system_prompt,
-        sampling=book.default_sampling.overridden(
-            **{"max_tokens": book.sampling.dataset_max_tokens}
-            | sampled.model_dump(exclude={"seed"}, exclude_none=True)
-        ),
+    values = sampled.model_dump(exclude={"seed"})
+    like = recipe_like(
+        book,
+        values,
         seed=sampled.seed,
         prefix=written.prefix,
         suffix=written.suffix,
         trigger=written.trigger,
         exact_pixels=settings.exact_pixels,
-        briefs=book.briefs,
-        limit=Limit.DEFAULT if sampled.max_tokens is None else Limit.CHOSEN,
-        former_max_tokens=book.sampling.max_tokens if sampled.max_tokens is None else None,
     )
     prompts = load_prompts(asked.prompts) if asked.prompts is not None else ()
     with fields_named(FLAGS):
-        return recipes_for(book, choice, like, styles=styles, prompts=prompts)
+        return recipes_for(book, choice, like, sampled=values, styles=styles, prompts=prompts)

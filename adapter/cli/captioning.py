@@ -101,7 +101,9 @@ def _finish(order: Order, datasets: list[Dataset], display: Display, code: ExitC
         if dropped := sum(ledger.history.dropped for ledger in ledgers):
             display.notice(dropped_line(dropped))
         if order.report is not None:
-            failures = (failure for ledger in ledgers for failure in ledger.failures(recent=True))
+            failures = (
+                failure for ledger in ledgers for failure in ledger.failures(recent=True, refused=True)
+            )
             write_report(order.report, failures)
     except CaptionError as error:
         display.notice(f"error: {error}")

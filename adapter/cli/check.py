@@ -3,9 +3,7 @@
 import contextlib
 import multiprocessing
 import os
-import signal
 import tempfile
-import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +14,7 @@ import orjson
 from cyclopts import Parameter, validators
 
 from adapter.caption.flaws import Form, Kind
+from adapter.child_process import follow_parent
 from adapter.cli.display import dropped_line
 from adapter.cli.results import print_pieces, print_result
 from adapter.dataset.checking import Check
@@ -76,7 +75,7 @@ def check(
         workers = len(os.sched_getaffinity(0))
         # Nothing else runs in this process yet, so that a fork, which starts at once, is safe.
         context = multiprocessing.get_context("fork")
-        executor = stack.enter_context(ProcessPoolExecutor(workers, context, _follow_parent))
+        executor = stack.enter_context(ProcessPoolExecutor(workers, context, follow_parent))
         checking = Check(standard, sidecars, executor, workers, recursive)
         fixer = stack.enter_context(_fixer(standard, history_bytes)) if fix else None
         # A million flawed texts would not fit into the memory.
@@ -103,27 +102,13 @@ def check(
     return ExitCode.SOME_FAILED if checking.hard > fixed or checking.unread else ExitCode.DONE
 
 
-def _follow_parent() -> None:
-    """Leaves interrupts to the process that the user sees, and ends with it, however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def end() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=end, daemon=True).start()
-
-
 @contextlib.contextmanager
 def _fixer(standard: Standard, history_bytes: int) -> Iterator[Fixer]:
     """Gives what repairs texts, with the ledger that keeps them as they were."""
     base = covering_folder(standard.root)
     with contextlib.closing(Ledger.open(ledger_path(base))) as ledger:
         ledger.history.max_bytes = history_bytes
-        with contextlib.closing(Fixer(ledger, base, standard)) as fixer:
-            yield fixer
+        yield Fixer(ledger, base, standard)
 
 
 def _findings(read: Read) -> list[tuple[str, str, str]]:

@@ -4,18 +4,26 @@ import resource
 from pathlib import Path
 
 from adapter.caption.prompts import PromptBook
+from adapter.config import own_styles_path
 from adapter.errors import SettingsError
+from adapter.own_styles_file import read_own_styles
 
 MAX_DESCRIPTORS = 65_536  # plenty for thousands of requests in flight
 
 
-def load_book(path: Path) -> PromptBook:
-    """Reads styles.json. Raises SettingsError, naming the place of the first mistake."""
+def load_book(path: Path, own: Path | None = None) -> PromptBook:
+    """Reads styles.json, and after it the user's `own`, by default where that is kept.
+
+    Raises SettingsError, naming the place of the first mistake.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise SettingsError(f"{path} can't be read: {error.strerror}") from error
-    return PromptBook.parse(content, str(path))
+    book = PromptBook.parse(content, str(path))
+    own = own or own_styles_path()
+    book.put_own(read_own_styles(own), str(own))
+    return book
 
 
 def raise_descriptor_limit() -> None:

@@ -7,26 +7,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final
 
-from adapter.caption.flaws import Form
-from adapter.caption.text_form import WORD, guess_form
 from adapter.dataset.clip_length import LIMITS, is_available
 from adapter.dataset.inputs.folder import find_images
 from adapter.dataset.judging import SHOWN_CHARACTERS, Named, Read, Standard, judged
+from adapter.dataset.phrases import Phrase, common_phrases
 from adapter.dataset.texts.sidecars import Sidecars
 from adapter.stable_hash import stable_hash
 
-# What stands in this share of the texts says nothing that tells one image from another.
-PHRASE_SHARE: Final = 0.8
-PHRASE_WORDS: Final = 3
-SAMPLE, MIN_SAMPLE = 1000, 20
-
-
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """Words that come in `share` of the texts."""
-
-    words: str
-    share: float
+SAMPLE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,24 +116,4 @@ class Check:
 
         It is counted in up to SAMPLE texts that are drawn at random, the same ones each time.
         """
-        if len(self._sample) < MIN_SAMPLE:
-            return []
-        counts: Counter[str] = Counter()
-        for text in self._sample:
-            counts.update(_phrases(text))
-        least = PHRASE_SHARE * len(self._sample)
-        trigger = self.standard.trigger.strip().lower()
-        found = (
-            Phrase(words, count / len(self._sample))
-            for words, count in counts.items()
-            if count >= least and not (trigger and trigger in words)
-        )
-        return sorted(found, key=lambda phrase: (-phrase.share, phrase.words))
-
-
-def _phrases(text: str) -> set[str]:
-    lower = text.lower()
-    if guess_form(text) is Form.TAGS:
-        return {tag for part in lower.split(",") if (tag := " ".join(part.split()))}
-    words = WORD.findall(lower)
-    return {" ".join(words[start : start + PHRASE_WORDS]) for start in range(len(words) - PHRASE_WORDS + 1)}
+        return common_phrases(self._sample, self.standard.trigger)

@@ -47,7 +47,7 @@ class History:
         self.dropped = 0
         self._transaction = transaction
         self._rows = rows
-        self._run: int | None = None  # from the first time that something is replaced
+        self.run: int | None = None  # the number under which it is kept, once something is replaced
         self._bytes: int | None = None
 
     def add(self, connection: Connection, entries: Iterable[Entry], replaced: Iterable[Replaced]) -> None:
@@ -67,13 +67,13 @@ class History:
                     rows.append((to_stored(entry.output), entry.hash, found[0]))
         if not rows:
             return
-        if self._run is None:
-            self._run = connection.execute("INSERT INTO runs (at) VALUES (?)", (time.time(),)).lastrowid
+        if self.run is None:
+            self.run = connection.execute("INSERT INTO runs (at) VALUES (?)", (time.time(),)).lastrowid
         # Where a run replaces a text twice, what was there before the run counts.
         connection.executemany(
             "INSERT INTO history (run, output, hash, text) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (run, output) DO UPDATE SET hash = excluded.hash",
-            [(self._run, *row) for row in rows],
+            [(self.run, *row) for row in rows],
         )
         self._bound(connection, sum(len(row[2]) for row in rows))
 

@@ -39,7 +39,7 @@ class Ledger:
     ) -> None:
         self.path = path
         self._connection = connection
-        self._others = others
+        self.others = others
         self._held = held
         self._lock = threading.Lock()
         self._settings: dict[str, int] = {}
@@ -48,15 +48,14 @@ class Ledger:
         self.marker = ""
 
     @classmethod
-    def open(cls, path: Path) -> "Ledger":
-        """Opens the ledger at `path` for writing, which only one may do, and makes it where there is none.
-
-        Raises LedgerUnavailableError.
+    def open(cls, path: Path, *, alone: bool = True) -> "Ledger":
+        """Opens the ledger at `path` for writing, and makes it where there is none. Only one may be `alone`;
+        what changes single texts may work beside it. Raises LedgerUnavailableError.
         """
         with contextlib.ExitStack() as unused, _as_unavailable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             check(path)
-            held = unused.enter_context(hold(path))
+            held = unused.enter_context(hold(path)) if alone else None
             connection = unused.enter_context(contextlib.closing(connect(path, read_only=False)))
             ledger = cls(path, connection, cls._opened(siblings(path), unused), held)
             ledger._begin()
@@ -104,7 +103,7 @@ class Ledger:
         return [stack.enter_context(contextlib.closing(cls.open_read_only(path))) for path in paths]
 
     def close(self) -> None:
-        for other in self._others:
+        for other in self.others:
             other.close()
         with self._lock:  # a thread may be reading still, whose run has ended early
             self._connection.close()
@@ -114,7 +113,7 @@ class Ledger:
     def lookup(self, outputs: Sequence[str]) -> dict[str, Entry]:
         """Gives what is known of these outputs, by this ledger or another share's. Raises LedgerError."""
         found: dict[str, Entry] = {}
-        for ledger in (*self._others, self):
+        for ledger in (*self.others, self):
             for start in range(0, len(outputs), LOOKUP_CHUNK):
                 some = [to_stored(output) for output in outputs[start : start + LOOKUP_CHUNK]]
                 marks = ",".join("?" * len(some))
@@ -157,7 +156,7 @@ class Ledger:
 
         Where another share's ledger has an output too, this one counts, as in `lookup`.
         """
-        sorted_entries = (ledger._entries("ORDER BY image, output", ()) for ledger in (*self._others, self))
+        sorted_entries = (ledger._entries("ORDER BY image, output", ()) for ledger in (*self.others, self))
 
         def order(entry: Entry) -> tuple[object, ...]:
             return *stored_order(entry.image), *stored_order(entry.output)
@@ -166,19 +165,18 @@ class Ledger:
             *_, last = same
             yield last
 
-    def failures(self, *, recent: bool = False) -> Iterator[Failure]:
+    def failures(self, *, recent: bool = False, refused: bool = False) -> Iterator[Failure]:
         """Gives the failures that still stand, or the `recent` ones among them: recorded since it was opened.
 
-        They come in the order of their images.
+        They come in the order of their images, and those with the captions that were `refused`.
         """
         condition = "WHERE (image, output) IN (SELECT image, output FROM recent)" if recent else ""
-        # Only a report of the run that has just refused them shows the captions.
-        refused = self.verdicts.refused_column("failures") if recent else "NULL"
-        columns = f"image, output, code, message, at, {refused}"
+        refused_column = self.verdicts.refused_column("failures") if refused else "NULL"
+        columns = f"image, output, code, message, at, {refused_column}"
         query = f"SELECT {columns} FROM failures {condition} ORDER BY image"  # noqa: S608
-        for image, output, code, message, at, refused in self.rows(query, ()):
+        for image, output, code, message, at, text in self.rows(query, ()):
             if is_stored(image) and is_stored(output) and isinstance(at, float | int):
-                told = str(code), str(message), at, str(refused or "")
+                told = str(code), str(message), at, str(text or "")
                 yield Failure(from_stored(image), from_stored(output), *told)
 
     def _entries(self, condition: str, parameters: Sequence[Any]) -> Iterator[Entry]:

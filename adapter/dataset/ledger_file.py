@@ -43,6 +43,9 @@ CREATE TABLE IF NOT EXISTS verdicts (  -- of captions that weren't plainly good
   output PRIMARY KEY, attempts INTEGER NOT NULL, flaws TEXT NOT NULL,
   refused TEXT  -- the caption that was too bad to be written
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS accepted (  -- texts that somebody found good, whatever their flaws
+  output PRIMARY KEY, hash BLOB NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS exports (path TEXT PRIMARY KEY, identity TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS markers (marker TEXT NOT NULL);  -- in the names of temporary files
 CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, at REAL NOT NULL);
@@ -171,6 +174,18 @@ def set_up(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.executescript(SCHEMA)
     connection.execute(f"PRAGMA user_version = {VERSION}")
     return connection
+
+
+def is_held(path: Path) -> bool:
+    """Tells whether somebody on this machine works on a ledger alone, as a run does."""
+    # Trying to take the lock would keep a run out that begins at the same moment.
+    try:
+        status = os.lstat(f"{path}.lock")
+        locks = Path("/proc/locks").read_text()
+    except OSError:
+        return False
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    return any("FLOCK" in line and device in line.split() for line in locks.splitlines())
 
 
 def hold(path: Path) -> IO[bytes]:

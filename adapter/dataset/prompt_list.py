@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from adapter.caption.prompts import refuse_special_tokens
+from adapter.caption.prompt_choice import refuse_special_tokens
 from adapter.dataset.recipe import WeightedPrompt
 from adapter.errors import InvalidRequestError
 

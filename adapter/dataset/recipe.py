@@ -2,14 +2,16 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapter.caption.brief import Briefs
-from adapter.caption.prompts import PromptBook, PromptChoice, refuse_special_tokens, with_options
+from adapter.caption.prompt_choice import PromptChoice, refuse_special_tokens, with_options
+from adapter.caption.prompts import PromptBook
 from adapter.caption.request import CaptionRequest, Limit, question
 from adapter.caption.sampling import Sampling
 from adapter.caption.trigger import with_trigger
@@ -104,18 +106,48 @@ class Recipe:
         return json.dumps(values, sort_keys=True, ensure_ascii=False)
 
 
+def recipe_like(
+    book: PromptBook,
+    sampled: Mapping[str, float | int | None],
+    *,
+    seed: int | None = None,
+    prefix: str = "",
+    suffix: str = "",
+    trigger: str = "",
+    exact_pixels: bool = False,
+) -> Recipe:
+    """Gives a recipe without a prompt. Of `sampled` what is None is the book's own for datasets."""
+    is_default = sampled.get("max_tokens") is None
+    sampling = book.default_sampling.overridden(max_tokens=book.sampling.dataset_max_tokens)
+    return Recipe(
+        prompts=(),
+        system_prompt=book.system_prompt,
+        sampling=sampling.overridden(**sampled),
+        seed=seed,
+        prefix=prefix,
+        suffix=suffix,
+        trigger=trigger,
+        exact_pixels=exact_pixels,
+        briefs=book.briefs,
+        limit=Limit.DEFAULT if is_default else Limit.CHOSEN,
+        former_max_tokens=book.sampling.max_tokens if is_default else None,
+    )
+
+
 def recipes_for(
     book: PromptBook,
     choice: PromptChoice,
     like: Recipe,
     *,
+    sampled: Mapping[str, float | int | None] = MappingProxyType({}),
     styles: Sequence[str] = (),
     prompts: Sequence[WeightedPrompt] = (),
 ) -> tuple[Recipe, ...]:
     """Gives one recipe for each text that an item gets, otherwise like `like`.
 
-    With `prompts`, or the choice's own prompt, that is one text, of one of them. With `styles` there is a
-    text of each. The choice's options follow every prompt. Raises UnknownStyleError, WrongFieldError,
+    A style with its own sampling has that where `sampled`, which `like` was made with, says nothing. With
+    `prompts`, or the choice's own prompt, that is one text, of one of them. With `styles` there is a text of
+    each. The choice's options follow every prompt. Raises UnknownStyleError, WrongFieldError,
     InvalidRequestError.
     """
     if choice.prompt:
@@ -135,5 +167,12 @@ def recipes_for(
         name = style if styles else ""
         if "/" in name or name.startswith("."):
             raise InvalidRequestError(f"The style {name!r} can't be a part of a file's name")
-        recipes.append(replace(like, style=name, prompts=(WeightedPrompt(text=text),)))
+        own = book.style_sampling(replace(choice, style=style)).model_dump(exclude_none=True)
+        own = {field: value for field, value in own.items() if sampled.get(field) is None}
+        made = replace(
+            like, style=name, prompts=(WeightedPrompt(text=text),), sampling=like.sampling.overridden(**own)
+        )
+        if "max_tokens" in own:
+            made = replace(made, limit=Limit.CHOSEN, former_max_tokens=None)
+        recipes.append(made)
     return tuple(recipes)

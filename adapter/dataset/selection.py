@@ -126,9 +126,10 @@ class Selection:
 
 
 @contextlib.contextmanager
-def open_datasets(selection: Selection, *, dry: bool = False) -> Iterator[list[Dataset]]:
+def open_datasets(selection: Selection, *, dry: bool = False, alone: bool = True) -> Iterator[list[Dataset]]:
     """Opens the datasets with their ledgers while the context lasts. If `dry`, nothing is written or locked.
 
+    Unless `alone`, a run may be under way on them; see `Ledger.open`.
     Raises InvalidRequestError, LedgerUnavailableError.
     """
     share = selection.share
@@ -141,7 +142,7 @@ def open_datasets(selection: Selection, *, dry: bool = False) -> Iterator[list[D
                 base or one.root, (share.index, share.count) if share else None
             )
             if path not in ledgers:
-                ledgers[path] = Ledger.scratch(path) if dry else Ledger.open(path)
+                ledgers[path] = Ledger.scratch(path) if dry else Ledger.open(path, alone=alone)
                 stack.callback(ledgers[path].close)
             nearby = NearbyLedgers(path, base)
             stack.callback(nearby.close)

@@ -4,9 +4,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from adapter.dataset.editing import Edit, write_edits
 from adapter.dataset.history import Replaced
 from adapter.dataset.inputs.image_file import is_below
 from adapter.dataset.ledger import Ledger
+from adapter.dataset.records import Entry
 from adapter.dataset.texts import text_file
 from adapter.errors import InvalidRequestError, WriteError
 
@@ -22,6 +24,11 @@ class Undone:
     kept: int = 0
     failed: int = 0
     first_problem: str = ""
+
+    def fail(self, error: WriteError) -> None:
+        """Counts a text that can't be put back."""
+        self.failed += 1
+        self.first_problem = self.first_problem or error.message
 
 
 def undo(ledger: Ledger, base: str | None, run: int | None = None, *, force: bool = False) -> Undone:
@@ -39,45 +46,63 @@ def undo(ledger: Ledger, base: str | None, run: int | None = None, *, force: boo
             f"Run {run} replaced nothing that is kept; --run can be {', '.join(map(str, runs))}"
         )
     undone = Undone(runs[0] if run is None else run)
+    ledger.history.run = None  # what is replaced here can be put back by itself
     for chunk in _chunks(ledger.history.replaced(undone.run)):
-        back = [one.output for one in chunk if _put_back(ledger, base, one, undone, force=force)]
+        back = _put_back(ledger, base, chunk, undone, force=force)
         ledger.history.forget(undone.run, back)
     return undone
 
 
-def _put_back(ledger: Ledger, base: str | None, one: Replaced, undone: Undone, *, force: bool) -> bool:
+def _put_back(
+    ledger: Ledger, base: str | None, chunk: list[Replaced], undone: Undone, *, force: bool
+) -> list[str]:
+    """Puts some texts back, and gives the ledger's names of those that are. Raises LedgerError."""
+    known = ledger.lookup([one.output for one in chunk])
+    edits, entries, back = [], [], []
+    for one in chunk:
+        entry = known.get(one.output)
+        try:
+            changed = _change(base, one, entry, force=force)
+        except WriteError as error:
+            undone.fail(error)
+            continue
+        match changed:
+            case None:
+                undone.kept += 1
+            case Entry():
+                entries.append(changed)
+                back.append(one.output)
+            case Edit():
+                edits.append(changed)
+    ledger.record(entries)
+    for edit, problem in zip(edits, write_edits(ledger, edits), strict=True):
+        if problem is None:
+            back.append(edit.output)
+        else:
+            undone.fail(problem)
+    undone.restored += len(back)
+    return back
+
+
+def _change(base: str | None, one: Replaced, entry: Entry | None, *, force: bool) -> Edit | Entry | None:
+    """Gives what puts a text back, in its file or in the ledger alone; None where it was changed since.
+
+    Raises WriteError.
+    """
     if base is not None and not is_below(base, one.output):
-        undone.failed += 1
-        undone.first_problem = undone.first_problem or "A text lies outside of the dataset"
-        return False
-    entry = ledger.lookup([one.output]).get(one.output)
-    try:
-        if entry is not None and entry.text is not None:
-            now: bytes | None = entry.text.encode()
-        else:
-            now = text_file.read(os.path.join(base or "", one.output))
-        now_hash = None if now is None else text_file.content_hash(now)
-        if now_hash != one.hash and not force:
-            undone.kept += 1
-            return False
-        new_hash = text_file.content_hash(one.text)
-        replaced = [] if now is None else [Replaced(one.output, now, new_hash)]
-        if entry is not None and entry.text is not None:
-            text = one.text.decode("utf-8", "replace")
-            ledger.record([replace(entry, hash=new_hash, text=text)])
-        else:
-            place = os.path.join(base or "", one.output)
-            temporary = text_file.write_temporary(place, one.text, ledger.marker)
-            # Without a hash the text counts as somebody's own, which no run replaces unless it is told to.
-            changed = [] if entry is None else [replace(entry, hash=None, previous_hash=now_hash)]
-            ledger.record(changed, (), replaced)
-            text_file.put_in_place(temporary, place)
-    except WriteError as error:
-        undone.failed += 1
-        undone.first_problem = undone.first_problem or error.message
-        return False
-    undone.restored += 1
-    return True
+        raise WriteError("A text lies outside of the dataset")
+    place = os.path.join(base or "", one.output)
+    is_in_ledger = entry is not None and entry.text is not None
+    now = entry.text.encode() if entry and entry.text is not None else text_file.read(place) or b""
+    now_hash = text_file.content_hash(now)
+    if now_hash != one.hash and not force:
+        return None
+    if entry is not None and is_in_ledger:
+        text = one.text.decode("utf-8", "replace")
+        return replace(entry, hash=text_file.content_hash(one.text), text=text)
+    # Without a hash the text counts as somebody's own, which no run replaces unless it is told to.
+    changed = None if entry is None else replace(entry, hash=None, previous_hash=now_hash)
+    return Edit(place, one.output, now, one.text, changed)
 
 
 def _chunks(replaced: Iterator[Replaced]) -> Iterator[list[Replaced]]:

@@ -71,6 +71,8 @@ class Verdicts:
 
     def refused_column(self, table: str) -> str:
         """Gives what selects the caption for which a failure in `table` stands, where one was refused."""
+        if not self._are_kept:
+            return "NULL"
         return (
             f"CASE {table}.code WHEN '{BadCaptionError.code}' THEN "  # noqa: S608
             f"(SELECT refused FROM verdicts WHERE verdicts.output = {table}.output) END"

@@ -127,9 +127,10 @@ class Writer:
         )
         return _Begun(answer, staged, entry)
 
-    def _put(self, begun: _Begun) -> Written | WriteError:
+    def _put(self, begun: _Begun) -> Written | KeepEdited | WriteError:
         try:
-            self._texts.put(begun.staged)
+            if not self._texts.put(begun.staged):
+                return KeepEdited()
         except WriteError as error:
             return error
         return Written(begun.answer, begun.staged.previous is not None)

@@ -68,7 +68,8 @@ DECODE_ERRORS = (
     zlib.error,
     RuntimeError,
 )
-Kind = Literal["bmp", "png", "webp"]
+Kind = Literal["bmp", "png", "webp", "whole"]
+MAX_WEBP_PX = 16_383  # a side; the format's own limit
 THUMBNAIL_PX = 320  # the longer side
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and a setting
 
@@ -130,6 +131,13 @@ def thumbnail(data: bytes, limits: ImageLimits) -> Image.Image:
     return turned
 
 
+def whole(data: bytes, limits: ImageLimits) -> Image.Image:
+    """Gives the picture in `data` for people: as `decode` does, but with no side that WebP can't have."""
+    picture = decode(data, limits)
+    picture.thumbnail((MAX_WEBP_PX, MAX_WEBP_PX), LANCZOS)
+    return picture
+
+
 def to_data_url(image: Image.Image, kind: Kind = "bmp") -> bytes:
     """Gives `image` as a data URL in ASCII, without loss but for WebP.
 
@@ -142,7 +150,8 @@ def to_data_url(image: Image.Image, kind: Kind = "bmp") -> bytes:
     elif kind == "png":
         image.save(buffer, "PNG", compress_level=1)
     else:
-        image.save(buffer, "WEBP")
+        image.save(buffer, "WEBP", quality=90 if kind == "whole" else 80)
+        kind = "webp"
     return b"data:image/%s;base64,%s" % (kind.encode(), pybase64.b64encode(buffer.getbuffer()))
 
 

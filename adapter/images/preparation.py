@@ -58,7 +58,14 @@ class Preparation:
 
         Raises the image and file errors of `errors`.
         """
-        url = await self._prepare(image, "webp", Trace(), rank)
+        return await self._webp(image, "webp", rank)
+
+    async def whole(self, image: ImageSource, rank: int = 0) -> bytes:
+        """Gives the whole picture, see `pixels.whole`, as `thumbnail` does."""
+        return await self._webp(image, "whole", rank)
+
+    async def _webp(self, image: ImageSource, kind: Kind, rank: int) -> bytes:
+        url = await self._prepare(image, kind, Trace(), rank)
         return pybase64.b64decode(url.strip(b'"').partition(b",")[2])
 
     async def inspect(self, image: ImageSource, rank: int = 0) -> None:

@@ -18,7 +18,7 @@ import orjson
 
 from adapter.errors import ImageError
 from adapter.images.parcel import Parcel
-from adapter.images.pixels import Kind, open_image, prepare, thumbnail, to_data_url
+from adapter.images.pixels import Kind, open_image, prepare, thumbnail, to_data_url, whole
 from adapter.images.sources import ImageLimits
 
 MESSAGE_BYTES = 4096
@@ -39,7 +39,13 @@ def answer(
     try:
         if question:
             data = image.read()
-            picture = thumbnail(data, limits) if question == "webp" else prepare(data, limits, exact=exact)
+            match question:
+                case "webp":
+                    picture = thumbnail(data, limits)
+                case "whole":
+                    picture = whole(data, limits)
+                case _:
+                    picture = prepare(data, limits, exact=exact)
             url = to_data_url(picture, question)
             return orjson.dumps({"bytes": result.fill(b'"', url, b'"')})
         open_image(image.read(), limits).close()

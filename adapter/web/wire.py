@@ -1,12 +1,13 @@
 """What the bodies of all HTTP faces have in common: how they are checked, and fields that mean the same."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from adapter.caption.prompts import DEFAULT_LENGTH, DEFAULT_STYLE, PromptChoice
+from adapter.caption.prompt_choice import DEFAULT_LENGTH, DEFAULT_STYLE, PromptChoice
 from adapter.errors import WrongFieldError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -72,6 +73,17 @@ class PromptOptions(WireModel):
             options=tuple(self.extra_options),
             name=self.name_input,
         )
+
+
+class OwnPromptOptions(PromptOptions):
+    """The same, with a prompt of the user's own, which wins over them."""
+
+    prompt: str = ""
+
+    @property
+    def whole_choice(self) -> PromptChoice:
+        """What these fields choose, the prompt among them."""
+        return replace(self.choice, prompt=self.prompt if self.prompt.strip() else "")
 
 
 def validate(fields: dict[str, Any], kind: type[Model]) -> Model:

@@ -6,7 +6,9 @@ import pytest
 
 from adapter.caption.brief import Brief, Briefs
 from adapter.caption.flaws import Form
-from adapter.caption.prompts import LENGTH_WORDS, PromptBook, PromptChoice
+from adapter.caption.prompt_choice import PromptChoice
+from adapter.caption.prompts import PromptBook
+from adapter.caption.style import LENGTH_WORDS
 from adapter.config import PROJECT_DIR
 
 BOOK = PromptBook.parse(Path(PROJECT_DIR, "styles.json").read_bytes(), "styles.json")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from adapter.caption.prompts import PromptBook, PromptChoice, refuse_special_tokens, with_options
+from adapter.caption.prompt_choice import PromptChoice, refuse_special_tokens, with_options
+from adapter.caption.prompts import PromptBook
 from adapter.caption.sampling import Sampling
 from adapter.config import PROJECT_DIR
 from adapter.errors import SettingsError, UnknownStyleError, WrongFieldError

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from adapter.caption.prompts import PromptBook, PromptChoice
+from adapter.caption.prompt_choice import PromptChoice
+from adapter.caption.prompts import PromptBook
 from adapter.config import PROJECT_DIR
 from adapter.dataset.ledger import Ledger
 from adapter.dataset.ledger_file import ledger_path

@@ -33,7 +33,6 @@ def fix(ledger: Ledger, folder: Path, root: Path, *paths: str) -> Fixer:
     for read in read_and_judge(Standard(str(root), Form.PROSE), [(path, path) for path in paths]):
         fixer.take(read)
     fixer.finish()
-    fixer.close()
     return fixer
 
 
@@ -85,19 +84,17 @@ def test_fix_loses_nothing_that_somebody_writes_meanwhile(ledger: Ledger, tmp_pa
     assert undo(ledger, str(tmp_path)).restored == 1
 
 
-def test_fix_that_ends_early_leaves_no_temporary_file(ledger: Ledger, tmp_path: Path) -> None:
-    """Nor does one whose ledger can't be written."""
+def test_fix_that_fails_leaves_no_temporary_file(ledger: Ledger, tmp_path: Path) -> None:
+    """Where its ledger can't be written, the text stays as it is."""
     (tmp_path / "a.txt").write_text(LOOP)
     standard = Standard(str(tmp_path), Form.PROSE)
     fixer = Fixer(ledger, str(tmp_path), standard)
     (read,) = read_and_judge(standard, [("a.txt", "a.png")])
     fixer.take(read)
-    assert list(tmp_path.glob(".joycaption-*.tmp"))
     with ledger.transaction() as connection:
         connection.execute("DROP TABLE history")
     with pytest.raises(LedgerError):
         fixer.finish()
-    fixer.close()
     assert not list(tmp_path.glob(".joycaption-*.tmp"))
     assert (tmp_path / "a.txt").read_text() == LOOP
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from adapter.caption.prompts import PromptBook, PromptChoice
+from adapter.caption.prompt_choice import PromptChoice
+from adapter.caption.prompts import PromptBook
 from adapter.dataset.recipe import WeightedPrompt, recipes_for
 from adapter.errors import CaptionError, InvalidRequestError
 from tests.datasets import RECIPE, SAMPLING

@@ -54,8 +54,9 @@ def test_undo_puts_texts_back_but_not_over_later_changes(tmp_path: Path) -> None
     assert (tmp_path / "b.txt").read_text() == "my b"
     assert (tmp_path / "c.txt").read_text() == "my c"
     again = undo(ledger, str(tmp_path))
-    assert again.restored == 2, "the texts that undoing replaced"
-    assert (tmp_path / "a.txt").read_text() == "a cat"
+    assert again.restored == 2, "the text that undoing replaced, and the one that it made"
+    assert not (tmp_path / "c.txt").exists()
+    assert (tmp_path / "a.txt").read_text() == "my a"
     assert (tmp_path / "b.txt").read_text() == "changed since"
     ledger.close()
 

@@ -26,7 +26,7 @@ def test_record_keeps_verdicts_until_a_text_is_written_anew(tmp_path: Path) -> N
         outputs = ["a.txt", "b.txt", "c.txt"]
         assert ledger.verdicts.refused_attempts(outputs) == {"a.txt": 3, "b.txt": 3}
         assert ledger.verdicts.kinds() == {"repaired": 1, "meta": 1}
-        assert [(one.output, one.refused) for one in ledger.failures(recent=True)] == [
+        assert [(one.output, one.refused) for one in ledger.failures(recent=True, refused=True)] == [
             ("a.txt", "I can't."),
             ("b.txt", "I can't."),
         ]

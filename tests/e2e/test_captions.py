@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from adapter.caption.prompts import LENGTH_WORDS, PromptBook, PromptChoice
+from adapter.caption.prompt_choice import PromptChoice
+from adapter.caption.prompts import PromptBook
 from adapter.caption.request import question, to_messages
+from adapter.caption.style import LENGTH_WORDS
 from adapter.config import PROJECT_DIR
 from adapter.engine.client import EngineClient
 from adapter.images.pixels import probe_image, to_data_url

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from adapter.caption.prompts import PromptBook, refuse_special_tokens
+from adapter.caption.prompt_choice import refuse_special_tokens
+from adapter.caption.prompts import PromptBook
 from adapter.caption.request import question, to_messages
 from adapter.engine.client import EngineClient
 from adapter.errors import InvalidRequestError

@@ -21,7 +21,8 @@ import pytest
 from openai.types.chat import ChatCompletion
 from PIL import Image
 
-from adapter.caption.prompts import PromptBook, PromptChoice
+from adapter.caption.prompt_choice import PromptChoice
+from adapter.caption.prompts import PromptBook
 from adapter.config import PROJECT_DIR
 from demo.captions import caption
 from demo.samples import FOLDER, SAMPLES

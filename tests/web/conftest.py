@@ -77,7 +77,7 @@ async def starting(
         | getattr(request, "param", {})
     )
     stopped: list[bool] = []
-    app = make_app(settings, book, stop=lambda: stopped.append(True))
+    app = make_app(settings, book.model_copy(deep=True), stop=lambda: stopped.append(True))
     server = TestServer(app)
     await server.start_server()
     async with ClientSession() as session:

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from adapter.caption.prompts import MAX_PROMPT
+from adapter.caption.prompt_choice import MAX_PROMPT
 from adapter.images.sources import DataURL, ImageLimits
 from adapter.web.request_body import MAX_VALUES
 from tests.fake_engine import completion

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-from adapter.caption.prompts import PromptChoice
+from adapter.caption.prompt_choice import PromptChoice
 from adapter.errors import WrongFieldError
 from adapter.web.wire import PromptOptions, Temperature, TopK, WireModel, validate
 

@@ -30,8 +30,9 @@ class TextsInLedger:
     ) -> Staged | None:
         return Staged(place, content_hash(text.encode()), text=text)
 
-    def put(self, staged: Staged) -> None:
+    def put(self, staged: Staged) -> bool:
         """Does nothing: the ledger's entry holds the text already."""
+        return True
 
     def discard(self, staged: Staged) -> None:
         """Does nothing: without the entry there is no text."""

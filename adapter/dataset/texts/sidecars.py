@@ -9,7 +9,7 @@ from adapter.dataset.decide import Existing, Text
 from adapter.dataset.records import Entry
 from adapter.dataset.texts import text_file
 from adapter.dataset.texts.text_store import Staged
-from adapter.errors import InvalidRequestError
+from adapter.errors import InvalidRequestError, WriteError
 from adapter.images.pixels import EXTENSIONS
 
 SENTENCE_END = (".", "!", "?", ":", ";", ",", "\n")
@@ -60,9 +60,19 @@ class Sidecars:
         temporary = text_file.write_temporary(place, content, marker)
         return Staged(place, text_file.content_hash(content), now, temporary, previous=existing)
 
-    def put(self, staged: Staged) -> None:
+    def put(self, staged: Staged) -> bool:
         assert staged.temporary is not None
+        if not self.overwrite_edited:
+            try:
+                now = self._content(staged.place)
+            except WriteError:
+                text_file.discard(staged.temporary)
+                raise
+            if now != staged.previous:
+                text_file.discard(staged.temporary)
+                return False
         text_file.put_in_place(staged.temporary, staged.place)
+        return True
 
     def discard(self, staged: Staged) -> None:
         assert staged.temporary is not None

@@ -100,6 +100,16 @@ def put_in_place(temporary: str, path: str) -> None:
         raise WriteError(f"The text can't be written: {error.strerror}", error.errno or 0) from error
 
 
+def remove(path: str) -> None:
+    """Removes the text at `path`. Raises WriteError."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise WriteError(f"The text can't be removed: {error.strerror}", error.errno or 0) from error
+
+
 def sync_folder(folder: str) -> None:
     """Makes new names in the folder safe on the disk, where the file system can."""
     with contextlib.suppress(OSError):

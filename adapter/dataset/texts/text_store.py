@@ -52,8 +52,10 @@ class Texts(Protocol):
         Gives None where somebody changed what was there since it had `seen_hash`, and that is to stay.
         """
 
-    def put(self, staged: Staged) -> None:
-        """Puts a staged text into its place."""
+    def put(self, staged: Staged) -> bool:
+        """Puts a staged text into its place, unless somebody has changed what was there since it was staged,
+        and that is to stay. Tells whether it is there.
+        """
 
     def discard(self, staged: Staged) -> None:
         """Gives a staged text up."""

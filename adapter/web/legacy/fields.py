@@ -5,7 +5,6 @@ The legacy words (`max_new_tokens`, `do_sample`, `joycaption_types`) are used in
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -19,7 +18,7 @@ from adapter.engine.endpoint import Engine
 from adapter.engine.gpus import GPU
 from adapter.errors import CaptionError
 from adapter.field_names import fields_named
-from adapter.web.wire import PROMPT_FIELD_NAMES, PromptOptions, Temperature, TopK, TopP, WireModel
+from adapter.web.wire import PROMPT_FIELD_NAMES, OwnPromptOptions, Temperature, TopK, TopP, WireModel
 
 
 def _absolute(path: str) -> str:
@@ -30,10 +29,9 @@ def _absolute(path: str) -> str:
     return path
 
 
-class CaptionOptions(PromptOptions):
+class CaptionOptions(OwnPromptOptions):
     """The fields that `/caption` and `/batch_caption` share."""
 
-    prompt: str = ""
     max_new_tokens: Annotated[int, Field(ge=1, le=2048)] | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
@@ -42,7 +40,7 @@ class CaptionOptions(PromptOptions):
 
     def sampling(self, book: PromptBook) -> Sampling:
         """Gives the sampling values: the book's, where the request doesn't say anything else."""
-        return book.default_sampling.overridden(
+        return book.sampling_for(self.whole_choice).overridden(
             temperature=self.temperature if self.do_sample else 0.0,
             top_p=self.top_p,
             top_k=self.top_k,
@@ -53,9 +51,8 @@ class CaptionOptions(PromptOptions):
         """Gives what the model is asked. Raises UnknownStyleError and WrongFieldError, by the fields' names
         here.
         """
-        choice = replace(self.choice, prompt=self.prompt if self.prompt.strip() else "")
         with fields_named(PROMPT_FIELD_NAMES):
-            prompt = book.prompt(choice)
+            prompt = book.prompt(self.whole_choice)
         return CaptionRequest(
             question(prompt, book.system_prompt),
             self.sampling(book),

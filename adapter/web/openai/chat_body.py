@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from adapter.caption.prompts import PromptBook
 from adapter.caption.sampling import Sampling
 from adapter.errors import InvalidRequestError, WrongFieldError
 from adapter.web.wire import PromptOptions, Temperature, TopK, TopP, WireModel, validate
@@ -141,12 +140,12 @@ class ChatBody(PromptOptions):
         """The client's own limit, None where it has none."""
         return self.max_completion_tokens or self.max_tokens
 
-    def sampling(self, book: PromptBook) -> Sampling:
-        """Gives the sampling values: the book's, where the request doesn't say anything else.
+    def sampling(self, default: Sampling) -> Sampling:
+        """Gives the sampling values: the defaults, where the request doesn't say anything else.
 
         Raises WrongFieldError.
         """
-        sampling = book.default_sampling.overridden(
+        sampling = default.overridden(
             temperature=self.temperature,
             top_p=self.top_p,
             top_k=self.top_k,

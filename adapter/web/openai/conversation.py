@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adapter.caption.brief import Brief
-from adapter.caption.prompts import MAX_PROMPT, PromptBook, refuse_long, refuse_special_tokens, with_options
+from adapter.caption.prompt_choice import (
+    MAX_PROMPT,
+    PromptChoice,
+    refuse_long,
+    refuse_special_tokens,
+    with_options,
+)
+from adapter.caption.prompts import PromptBook
 from adapter.caption.request import CaptionRequest, Limit, Message
 from adapter.errors import InvalidRequestError, WrongFieldError
 from adapter.field_names import fields_named
@@ -45,7 +52,9 @@ def to_chat(body: ChatBody, book: PromptBook, models: VirtualModels) -> Chat:
     if not any(message.role == "system" for message in messages):
         messages.insert(0, Message("system", book.system_prompt))
     limit = Limit.DEFAULT if body.chosen_max_tokens is None else Limit.BINDING
-    request = CaptionRequest(tuple(messages), body.sampling(book), body.trigger, brief=brief, limit=limit)
+    choices = [_choice(body, model, message.text) for message in body.messages if message.has_image]
+    default = book.sampling_for(choices[0]) if choices else book.default_sampling
+    request = CaptionRequest(tuple(messages), body.sampling(default), body.trigger, brief=brief, limit=limit)
     return Chat(body, request, image)
 
 
@@ -90,16 +99,23 @@ def _prompt(body: ChatBody, model: VirtualModel, text: str, book: PromptBook) ->
         field = "style" if "style" in body.model_fields_set else "caption_type"
         problem = f"is given by the model {model.id} already: leave it out, or use the model joycaption"
         raise WrongFieldError(field, problem)
-    choice = replace(
+    choice = _choice(body, model, text)
+    if choice.caption_type:
+        book.require_caption_type(choice.caption_type)
+    if choice.prompt:
+        return with_options(text, choice)
+    return book.prompt(replace(choice, options=(*choice.options, text)))
+
+
+def _choice(body: ChatBody, model: VirtualModel, text: str) -> PromptChoice:
+    """Gives what the model's name and the body choose; `text` is the prompt unless one of them has one."""
+    is_own = text.strip() and not model.writes_prompt and not body.style_is_chosen
+    return replace(
         body.choice,
+        prompt=text if is_own else "",
         caption_type=model.caption_type or body.caption_type,
         style=model.style or body.style,
     )
-    if choice.caption_type:
-        book.require_caption_type(choice.caption_type)
-    if text.strip() and not model.writes_prompt and not body.style_is_chosen:
-        return with_options(text, choice)
-    return book.prompt(replace(choice, options=(*choice.options, text)))
 
 
 def _check_text_alone(body: ChatBody, model: VirtualModel) -> None:

@@ -39,13 +39,12 @@ class VirtualModels:
     """
 
     def __init__(self, book: PromptBook) -> None:
-        self._models = {SERVED_MODEL: VirtualModel(SERVED_MODEL)}
-        for style in book.styles:
-            self._add(style, "style", style=style)
-        for caption_type in book.caption_types:
-            self._add(caption_type, "type", caption_type=caption_type)
+        self._book = book
+        self._styles: tuple[str, ...] = ()
+        self._models: dict[str, VirtualModel] = {}
 
     def __iter__(self) -> Iterator[VirtualModel]:
+        self._look()
         return iter(self._models.values())
 
     def find(self, name: str) -> VirtualModel:
@@ -53,6 +52,7 @@ class VirtualModels:
 
         Raises ModelNotFoundError.
         """
+        self._look()
         base, colon, rest = name.partition(":")
         found = self._models.get(_id(rest) if colon else base) if base == SERVED_MODEL else None
         if found is None:
@@ -60,6 +60,18 @@ class VirtualModels:
                 f"The model {name!r} does not exist; GET /v1/models lists those that do", "model"
             )
         return found
+
+    def _look(self) -> None:
+        """Makes the models anew where the book's styles have changed."""
+        styles = tuple(self._book.styles)
+        if self._models and styles == self._styles:
+            return
+        self._styles = styles
+        self._models = {SERVED_MODEL: VirtualModel(SERVED_MODEL)}
+        for style in styles:
+            self._add(style, "style", style=style)
+        for caption_type in self._book.caption_types:
+            self._add(caption_type, "type", caption_type=caption_type)
 
     def _add(self, name: str, kind: str, *, style: str = "", caption_type: str = "") -> None:
         names = chain([name, f"{name} {kind}"], (f"{name} {number}" for number in count(2)))

@@ -4,7 +4,9 @@ from typing import Literal
 
 from aiohttp import web
 
-from adapter.caption.prompts import ANY_LENGTH, DEFAULT_LENGTH, DEFAULT_STYLE, LENGTH_WORDS
+from adapter.caption.prompt_choice import DEFAULT_LENGTH, DEFAULT_STYLE, PromptChoice
+from adapter.caption.style import ANY_LENGTH, LENGTH_WORDS
+from adapter.config import own_styles_path
 from adapter.errors import InvalidApiKeyError
 from adapter.settings import Settings
 from adapter.web.access_log import TRACE, polled
@@ -21,8 +23,10 @@ from adapter.web.app_keys import (
 )
 from adapter.web.error_response import json_response
 from adapter.web.face import FACE, Face
-from adapter.web.pages import datasets
+from adapter.web.pages import datasets, picture_routes, recaptioning, review_routes
 from adapter.web.pages.event_answer import answer_events, error_body
+from adapter.web.pages.own_styles import OwnStyles, StyleBody
+from adapter.web.pages.recent_folders import RecentFolders
 from adapter.web.pages.session import Sessions
 from adapter.web.pages.trial import TrialBody, trial_events
 from adapter.web.wire import WireModel, validate
@@ -51,8 +55,13 @@ def make_api(settings: Settings, sessions: Sessions) -> web.Application:
     app[FACE] = Face("page", error_body, frozenset({begin_session}), sessions.admits)
     app[SETTINGS] = settings
     app[SESSIONS] = sessions
+    app[datasets.RECENT] = RecentFolders(settings.data_dir)
     app.add_routes(routes)
     app.add_routes(datasets.routes)
+    for more in (review_routes, picture_routes, recaptioning):
+        app.add_routes(more.routes)
+    app.cleanup_ctx.extend([review_routes.reviews, picture_routes.pictures])
+    app.on_shutdown.append(review_routes.close_reviews)
     return app
 
 
@@ -105,12 +114,34 @@ async def prompts(request: web.Request) -> web.Response:
     return json_response(
         {
             "styles": dict(book.style_prompts),
+            "own_styles": list(book.own_styles),
+            "style_sampling": {
+                name: sampling
+                for name in book.styles
+                if (sampling := book.style_sampling(PromptChoice(style=name)).model_dump(exclude_none=True))
+            },
             "caption_types": list(book.caption_types),
             "lengths": [ANY_LENGTH, *LENGTH_WORDS],
             "options": book.extra_options,
             "defaults": {"style": DEFAULT_STYLE, "length": DEFAULT_LENGTH, **book.sampling.model_dump()},
         }
     )
+
+
+@routes.post("/styles")
+async def save_style(request: web.Request) -> web.Response:
+    """Saves settings as a style of the user's own."""
+    shared = request.config_dict
+    body = validate(await shared[BODIES].read_object(request, shared[SETTINGS].max_body_bytes), StyleBody)
+    OwnStyles(own_styles_path(), shared[BOOK]).save(body)
+    return json_response({"name": body.as_name.strip()}, status=201)
+
+
+@routes.delete("/styles/{name}")
+async def remove_style(request: web.Request) -> web.Response:
+    """Removes a style of the user's own."""
+    OwnStyles(own_styles_path(), request.config_dict[BOOK]).remove(request.match_info["name"])
+    return json_response({"status": "done"})
 
 
 @routes.post("/caption")

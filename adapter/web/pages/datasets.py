@@ -16,11 +16,13 @@ from adapter.web.error_response import json_response
 from adapter.web.lifetimes import MAX_HURRIED_DRAIN_S
 from adapter.web.pages.event_answer import answer_events
 from adapter.web.pages.folders import view_of
-from adapter.web.pages.run_body import RunBody
+from adapter.web.pages.recent_folders import RecentFolders
+from adapter.web.pages.run_body import RunBody, RunChange
 from adapter.web.pages.runs import Runs
 from adapter.web.wire import validate
 
 RUNS = web.AppKey("runs", Runs)
+RECENT = web.AppKey("recent", RecentFolders)
 
 routes = web.RouteTableDef()
 
@@ -43,7 +45,9 @@ async def folders(request: web.Request) -> web.Response:
     """Answers what is in a folder, by default the first one that runs may work in."""
     settings = request.config_dict[SETTINGS]
     view = await asyncio.to_thread(view_of, request.query.get("path", ""), settings)
-    return json_response(vars(view))
+    recent = await asyncio.to_thread(request.config_dict[RECENT].there)
+    counts = {name: vars(count) for name, count in view.counts.items()}
+    return json_response(vars(view) | {"counts": counts, "recent": recent})
 
 
 @routes.get("/runs")
@@ -57,6 +61,7 @@ async def list_runs(request: web.Request) -> web.Response:
 async def begin_run(request: web.Request) -> web.Response:
     """Begins a run."""
     run = await request.config_dict[RUNS].begin(await _fields(request))
+    await asyncio.to_thread(request.config_dict[RECENT].add, run.folder)
     return json_response(run.as_dict(), status=201)
 
 
@@ -105,12 +110,22 @@ async def show_thumbnail(request: web.Request) -> web.Response:
     return web.Response(body=picture, content_type="image/webp", headers=headers)
 
 
+@routes.post("/runs/{id}")
+async def change_run(request: web.Request) -> web.Response:
+    """Pauses a run, or lets one that is paused go on."""
+    runs, number = request.config_dict[RUNS], request.match_info["id"]
+    body = validate(await _fields(request), RunChange)
+    if body.action == "resume":
+        return json_response((await runs.go_on(number)).as_dict())
+    run = runs.find(number)
+    run.pause()
+    return json_response(run.as_dict())
+
+
 @routes.delete("/runs/{id}")
 async def stop_run(request: web.Request) -> web.Response:
     """Stops a run: it takes no more images, and lets those under way finish."""
-    run = request.config_dict[RUNS].find(request.match_info["id"])
-    run.stop()
-    return json_response(run.as_dict())
+    return json_response(request.config_dict[RUNS].stop(request.match_info["id"]).as_dict())
 
 
 async def _fields(request: web.Request) -> dict[str, Any]:

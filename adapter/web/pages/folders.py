@@ -1,9 +1,12 @@
 """Folders that a dataset run can be started in, with how much is in them."""
 
 import os
+import time
 from dataclasses import dataclass, field
 
 from adapter.dataset.inputs.folder import find_images
+from adapter.dataset.ledger_file import is_held, ledger_path
+from adapter.dataset.nearby import covering_folder
 from adapter.dataset.texts.sidecars import Sidecars
 from adapter.errors import FileNotAllowedError, InvalidRequestError
 from adapter.settings import Settings
@@ -11,21 +14,33 @@ from adapter.web.pages.run_body import allowed_folder
 
 MAX_FOLDERS = 1000
 MAX_COUNTED = 20_000  # files; beyond that the page says "more than"
+MAX_COUNTED_BELOW = 5000  # in each of the folders in it
+MAX_COUNT_S = 0.7  # for all of these: somebody waits
 
 
 @dataclass
-class FolderView:
-    """A folder: those in it, and how many images there are below it, `captioned` of them with a text.
-
-    `is_all` tells whether all were counted.
+class Count:
+    """How many images there are below a folder, `captioned` of them with a text; `is_all` if all were
+    counted.
     """
 
-    path: str
-    parent: str | None = None
-    folders: list[str] = field(default_factory=list)
     images: int = 0
     captioned: int = 0
     is_all: bool = True
+
+
+@dataclass
+class FolderView(Count):
+    """A folder, with the names of those in it, and the counts of these, as far as there was time for them.
+
+    `is_in_use` tells whether a run works on the dataset in it.
+    """
+
+    path: str = ""
+    parent: str | None = None
+    folders: list[str] = field(default_factory=list)
+    counts: dict[str, Count] = field(default_factory=dict)
+    is_in_use: bool = False
 
 
 def view_of(path: str, settings: Settings) -> FolderView:
@@ -46,7 +61,7 @@ def view_of(path: str, settings: Settings) -> FolderView:
 
 
 def _look_into(path: str) -> FolderView:
-    view = FolderView(path)
+    view = FolderView(path=path)
     try:
         with os.scandir(path) as entries:
             names = [
@@ -59,11 +74,27 @@ def _look_into(path: str) -> FolderView:
     except OSError as error:
         raise InvalidRequestError(f"The folder can't be read: {error.strerror}", "path") from error
     view.folders = sorted(names, key=str.casefold)[:MAX_FOLDERS]
-    sidecars = Sidecars()
-    for key in find_images(path):
-        if view.images == MAX_COUNTED:
-            view.is_all = False
+    _count(path, view, MAX_COUNTED)
+    view.is_in_use = is_held(ledger_path(covering_folder(path)))
+    ends = time.monotonic() + MAX_COUNT_S
+    for name in view.folders:
+        if time.monotonic() > ends:
             break
-        view.images += 1
-        view.captioned += os.path.lexists(os.path.join(path, sidecars.name(key, "")))
+        below = Count()
+        _count(os.path.join(path, name), below, MAX_COUNTED_BELOW, ends)
+        view.counts[name] = below
     return view
+
+
+def _count(path: str, count: Count, most: int, ends: float | None = None) -> None:
+    """Counts up to `most` images, and no longer than until `ends` on the monotonic clock."""
+    sidecars = Sidecars()
+    try:
+        for key in find_images(path):
+            if count.images == most or (ends is not None and time.monotonic() > ends):
+                count.is_all = False
+                return
+            count.images += 1
+            count.captioned += os.path.lexists(os.path.join(path, sidecars.name(key, "")))
+    except InvalidRequestError:
+        count.is_all = False  # it can't be read

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from adapter.captioner.answering import Captioner
 from adapter.dataset.claims import Claims
-from adapter.dataset.events import EngineAway, EngineBack, Event, TextWritten
+from adapter.dataset.events import EngineAway, EngineBack, Event, TextFailed, TextWritten
 from adapter.dataset.order import Order
 from adapter.dataset.outbox import Outbox
 from adapter.dataset.pace import Pace
@@ -22,18 +22,27 @@ from adapter.engine.leases import held
 from adapter.errors import CaptionError, FileMissingError
 from adapter.images.sources import ImageSource
 from adapter.settings import Settings
+from adapter.web.pages.rates import Rates
 
 MAX_NEWEST = 12  # captions that are shown
 MAX_SHOWN = 2000  # characters of each
 
-State = Literal["running", "stopping", "done", "stopped", "failed"]
+MAX_FAILED = 12  # images of each reason that are shown
+
+State = Literal["running", "stopping", "pausing", "paused", "done", "stopped", "failed"]
 
 
 class PageRun:
-    """One run over `folder`, which begins with `open` and goes on in `work`. `number` names it."""
+    """One run over `folder`, which begins with `open` and goes on in `work`. `number` names it.
 
-    def __init__(self, number: str, folder: str, order: Order, settings: Settings) -> None:
+    `before` counts the texts that it made before it was paused: for the ledger they are there already.
+    """
+
+    def __init__(
+        self, number: str, folder: str, order: Order, settings: Settings, *, before: int = 0
+    ) -> None:
         self.number = number
+        self.before = before
         self.folder = folder
         self.state: State = "running"
         self.error = ""
@@ -42,6 +51,8 @@ class PageRun:
         self._settings = settings
         self._tally = Tally()
         self._newest: deque[dict[str, str]] = deque(maxlen=MAX_NEWEST)
+        self._failed: dict[str, list[dict[str, str]]] = {}
+        self._rates = Rates()
         self._is_away = False
         self._datasets: list[Dataset] = []
         self._held = AsyncExitStack()
@@ -69,21 +80,34 @@ class PageRun:
                 conditions=self._order.conditions,
                 emit=self._take,
             )
-            if self.state == "stopping":
+            if self.state in ("stopping", "pausing"):
                 self._run.interrupt()
             try:
                 await self._run.complete()
             except CaptionError as error:
                 self.state, self.error = "failed", str(error)
             else:
-                self.state = "stopped" if self._run.interrupted else "done"
+                if self._run.interrupted:
+                    self.state = "paused" if self.state == "pausing" else "stopped"
+                else:
+                    self.state = "done"
 
     def stop(self) -> None:
-        """Takes no more images, and lets those under way finish."""
+        """Takes no more images, lets those under way finish, and is over then. One that is paused is over."""
         if self.state == "running":
-            self.state = "stopping"
-            if self._run is not None:
-                self._run.interrupt()
+            self._interrupt("stopping")
+        elif self.state in ("pausing", "paused"):
+            self.state = "stopping" if self.state == "pausing" else "stopped"
+
+    def pause(self) -> None:
+        """Takes no more images and lets those under way finish. The dataset is free until it goes on."""
+        if self.state == "running":
+            self._interrupt("pausing")
+
+    def _interrupt(self, state: Literal["stopping", "pausing"]) -> None:
+        self.state = state
+        if self._run is not None:
+            self._run.interrupt()
 
     def give_up(self) -> None:
         """Gives up what is under way, too."""
@@ -92,7 +116,13 @@ class PageRun:
 
     @property
     def has_ended(self) -> bool:
-        return self.state in ("done", "stopped", "failed")
+        """Whether nothing of it is under way; one that is paused may go on."""
+        return self.state in ("paused", "done", "stopped", "failed")
+
+    @property
+    def made(self) -> int:
+        """The number of texts that it has made so far, those before a pause included."""
+        return self.before + self._tally.done
 
     def source(self, name: str) -> ImageSource:
         """Gives an image of the dataset by the name that the run gives it. Raises FileMissingError."""
@@ -115,8 +145,11 @@ class PageRun:
             "total": tally.total,
             "settled": tally.settled,
             "remaining_s": None if tally.remaining_s is None else round(tally.remaining_s),
+            "made_before": min(self.before, tally.skipped),
             "counts": tally.as_dict(),
+            "rates": self._rates.as_dict(time.monotonic()),
             "newest": list(self._newest),
+            "failed": self._failed,
         }
 
     def _take(self, event: Event) -> None:
@@ -124,6 +157,17 @@ class PageRun:
         match event:
             case TextWritten(image, answer):
                 self._newest.appendleft({"image": on_one_line(image), "text": answer.text[:MAX_SHOWN]})
+                self._rates.take(time.monotonic())
+            case TextFailed(failure):
+                shown = self._failed.setdefault(failure.code, [])
+                if len(shown) < MAX_FAILED:
+                    shown.append(
+                        {
+                            "image": on_one_line(failure.image),
+                            "message": failure.message,
+                            "refused": failure.refused[:MAX_SHOWN],
+                        }
+                    )
             case EngineAway():
                 self._is_away = True
             case EngineBack():

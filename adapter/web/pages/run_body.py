@@ -1,41 +1,58 @@
 """The body of `POST /api/runs`: a dataset run as the command has it, by the names of the other faces."""
 
 import os
-from dataclasses import replace
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from adapter.caption.prompts import MAX_NAME, PromptBook
-from adapter.caption.request import Limit
+from adapter.caption.prompt_choice import MAX_NAME
+from adapter.caption.prompts import PromptBook
 from adapter.dataset.decide import Existing
 from adapter.dataset.order import Order
-from adapter.dataset.recipe import Recipe, recipes_for
+from adapter.dataset.recipe import Recipe, recipe_like, recipes_for
 from adapter.dataset.run import Conditions
 from adapter.dataset.selection import Selection
 from adapter.dataset.texts.sidecars import Sidecars
 from adapter.errors import FileNotAllowedError, WrongFieldError
 from adapter.field_names import fields_named
 from adapter.settings import Settings
-from adapter.web.wire import PROMPT_FIELD_NAMES, PromptOptions, Temperature, TopK, TopP
+from adapter.web.wire import PROMPT_FIELD_NAMES, OwnPromptOptions, Temperature, TopK, TopP, WireModel
 
 MAX_TOKENS = 2048
+MAX_STYLES = 20
 
 
-class RunBody(PromptOptions):
+def _each_once(styles: list[str]) -> list[str]:
+    if len(set(styles)) < len(styles):
+        raise ValueError("names one of them twice")
+    return styles
+
+
+class RunChange(WireModel):
+    """The body of `POST /api/runs/ID`."""
+
+    action: Literal["pause", "resume"]
+
+
+class RunBody(OwnPromptOptions):
     """What to caption, what to ask, and what becomes of texts that are there."""
 
     folder: Annotated[str, Field(min_length=1)]
     recursive: bool = True
     retry_failed: bool = False
-    prompt: str = ""
     temperature: Temperature | None = None
     top_p: TopP | None = None
     top_k: TopK = None
     max_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] | None = None
     seed: int | None = None
+    styles: Annotated[list[str], Field(max_length=MAX_STYLES), AfterValidator(_each_once)] = Field(default=[])
+    prefix: Annotated[str, Field(max_length=MAX_NAME)] = ""
+    suffix: Annotated[str, Field(max_length=MAX_NAME)] = ""
     trigger: Annotated[str, Field(max_length=MAX_NAME)] = ""
     existing: Literal["skip", "overwrite", "append", "prepend"] = "skip"
+    overwrite_edited: bool = False
+    full_name: bool = False
+    limit: Annotated[int | None, Field(ge=1)] = None
     extension: Annotated[str, Field(pattern=r"^\.[\w.-]{1,30}$")] = ".txt"
 
     def order(self, book: PromptBook, settings: Settings) -> Order:
@@ -44,32 +61,25 @@ class RunBody(PromptOptions):
         return Order(
             Selection([allowed_folder(self.folder, settings)], recursive=self.recursive),
             self._recipes(book, settings),
-            Sidecars(existing, self.extension),
-            Conditions(engine_first=existing is not Existing.SKIP),
+            Sidecars(existing, self.extension, self.full_name, self.overwrite_edited),
+            Conditions(limit=self.limit, engine_first=existing is not Existing.SKIP),
             retry_failed=self.retry_failed,
         )
 
     def _recipes(self, book: PromptBook, settings: Settings) -> tuple[Recipe, ...]:
-        default = self.max_tokens is None
-        like = Recipe(
-            prompts=(),
-            system_prompt=book.system_prompt,
-            sampling=book.default_sampling.overridden(
-                temperature=self.temperature,
-                top_p=self.top_p,
-                top_k=self.top_k,
-                max_tokens=book.sampling.dataset_max_tokens if default else self.max_tokens,
-            ),
+        given = {name: getattr(self, name) for name in ("temperature", "top_p", "top_k", "max_tokens")}
+        like = recipe_like(
+            book,
+            given,
             seed=self.seed,
+            prefix=self.prefix,
+            suffix=self.suffix,
             trigger=self.trigger,
             exact_pixels=settings.exact_pixels,
-            briefs=book.briefs,
-            limit=Limit.DEFAULT if default else Limit.CHOSEN,
-            former_max_tokens=book.sampling.max_tokens if default else None,
         )
-        choice = replace(self.choice, prompt=self.prompt if self.prompt.strip() else "")
+        choice = self.whole_choice
         with fields_named(PROMPT_FIELD_NAMES):
-            return recipes_for(book, choice, like)
+            return recipes_for(book, choice, like, sampled=given, styles=self.styles)
 
 
 def allowed_folder(path: str, settings: Settings) -> str:

@@ -37,6 +37,7 @@ class Runs:
         self._settings = settings
         self._folder = settings.data_dir / FOLDER
         self._runs: dict[str, PageRun] = {}
+        self._asked: dict[str, dict[str, Any]] = {}  # the fields of those that may go on
         self._tasks: dict[asyncio.Task[None], PageRun] = {}
         self._is_closing = False
 
@@ -50,23 +51,44 @@ class Runs:
             raise UnroutedRequestError("There is no such run")
         return self._runs[number]
 
-    async def begin(self, fields: dict[str, Any], number: str = "") -> PageRun:
-        """Begins a run. Raises InvalidRequestError, FileNotAllowedError, LedgerUnavailableError,
-        StoppingError.
+    async def begin(self, fields: dict[str, Any], number: str = "", before: int = 0) -> PageRun:
+        """Begins a run, which has made so many texts `before` if it was paused.
+
+        Raises InvalidRequestError, FileNotAllowedError, LedgerUnavailableError, StoppingError.
         """
         if self._is_closing:
             raise StoppingError
-        body = validate(fields, RunBody)
         if len(self._tasks) >= MAX_RUNNING:
             raise InvalidRequestError(f"{MAX_RUNNING} runs are under way already")
-        order = body.order(self._book, self._settings)
-        run = PageRun(number or secrets.token_hex(8), body.folder, order, self._settings)
+        run = self._made(fields, number or secrets.token_hex(8), before)
         await run.open()
-        self._keep(run, fields)
+        self._asked[run.number] = fields
+        self._keep(run)
         self._runs[run.number] = run
         task = asyncio.create_task(run.work(self._captioner))
         self._tasks[task] = run
         task.add_done_callback(self._end)
+        return run
+
+    def _made(self, fields: dict[str, Any], number: str, before: int) -> PageRun:
+        """Gives a run that doesn't work yet. Raises InvalidRequestError, FileNotAllowedError."""
+        body = validate(fields, RunBody)
+        order = body.order(self._book, self._settings)
+        return PageRun(number, body.folder, order, self._settings, before=before)
+
+    async def go_on(self, number: str) -> PageRun:
+        """Lets a paused run go on. Raises UnroutedRequestError, and what `begin` raises."""
+        run = self.find(number)
+        if run.state != "paused":
+            return run
+        return await self.begin(self._asked[number], number, run.made)
+
+    def stop(self, number: str) -> PageRun:
+        """Stops a run, be it paused. Raises UnroutedRequestError."""
+        run = self.find(number)
+        run.stop()
+        if run.state == "stopped":
+            self._forget(run)
         return run
 
     async def watch(self, run: PageRun) -> AsyncGenerator[dict[str, Any]]:
@@ -87,11 +109,15 @@ class Runs:
             try:
                 if path.stat().st_size > MAX_FILE_BYTES:
                     raise ValueError("too large")
-                fields = json.loads(path.read_bytes())
-                if not isinstance(fields, dict):
-                    raise TypeError("no object")
-                await self.begin(fields, path.stem)
-            except (OSError, ValueError, TypeError, CaptionError) as error:
+                kept = json.loads(path.read_bytes())
+                fields, before = kept["fields"], int(kept["made"])
+                if kept["is_paused"]:
+                    self._runs[path.stem] = self._made(fields, path.stem, before)
+                    self._runs[path.stem].state = "paused"
+                    self._asked[path.stem] = fields
+                else:
+                    await self.begin(fields, path.stem, before)
+            except (OSError, ValueError, TypeError, LookupError, CaptionError) as error:
                 log.warning("the run %s can't go on: %s", path.stem, error)
                 with contextlib.suppress(OSError):
                     path.unlink()
@@ -102,7 +128,8 @@ class Runs:
         """
         self._is_closing = True
         for run in self._tasks.values():
-            run.stop()
+            if run.state == "running":
+                run.stop()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=limit_s)
         for run in self._tasks.values():
@@ -115,22 +142,30 @@ class Runs:
         if not task.cancelled() and (bug := task.exception()) is not None:
             log.error("the run of %s", run.folder, exc_info=bug)
             run.state, run.error = "failed", "Internal error; the service's log has the details"
-        if not (self._is_closing and run.state == "stopped"):
-            with contextlib.suppress(OSError):
-                self._path(run).unlink()
-        for ended in [one for one in self._runs.values() if one.has_ended][:-MAX_ENDED]:
+        if run.state == "paused" or (self._is_closing and run.state == "stopped"):
+            self._keep(run)
+        else:
+            self._forget(run)
+        over = [one for one in self._runs.values() if one.has_ended and one.state != "paused"]
+        for ended in over[:-MAX_ENDED]:
             del self._runs[ended.number]
+
+    def _forget(self, run: PageRun) -> None:
+        self._asked.pop(run.number, None)
+        with contextlib.suppress(OSError):
+            self._path(run).unlink()
 
     def _path(self, run: PageRun) -> Path:
         return self._folder / f"{run.number}.json"
 
-    def _keep(self, run: PageRun, fields: dict[str, Any]) -> None:
+    def _keep(self, run: PageRun) -> None:
         """Keeps what was asked for, so that it can be begun again."""
+        kept = {"fields": self._asked[run.number], "made": run.made, "is_paused": run.state == "paused"}
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor, temporary = tempfile.mkstemp(dir=self._folder)
             with open(descriptor, "w") as file:
-                json.dump(fields, file)
+                json.dump(kept, file)
             os.replace(temporary, self._path(run))
         except OSError as error:
             log.warning("the run of %s can't be kept for a restart: %s", run.folder, error.strerror)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -14,16 +13,14 @@ from adapter.captioner.answering import Captioner
 from adapter.field_names import fields_named
 from adapter.images.sources import DataURL
 from adapter.trace import Trace
-from adapter.web.wire import PROMPT_FIELD_NAMES, PromptOptions, Temperature, TopK, TopP
+from adapter.web.wire import PROMPT_FIELD_NAMES, OwnPromptOptions, Temperature, TopK, TopP
 
 MAX_TOKENS = 2048
 
 
-class TrialBody(PromptOptions):
-    """The body of `POST /api/caption`. `image` is a data URL."""
+class Wanted(OwnPromptOptions):
+    """What is asked about an image, and how the answer is sampled."""
 
-    image: Annotated[str, Field(min_length=1)]
-    prompt: str = ""
     temperature: Temperature | None = None
     top_p: TopP | None = None
     top_k: TopK = None
@@ -32,12 +29,12 @@ class TrialBody(PromptOptions):
 
     def caption_request(self, book: PromptBook) -> CaptionRequest:
         """Gives what the model is asked. Raises UnknownStyleError and WrongFieldError."""
-        choice = replace(self.choice, prompt=self.prompt if self.prompt.strip() else "")
+        choice = self.whole_choice
         with fields_named(PROMPT_FIELD_NAMES):
             if choice.caption_type:
                 book.require_caption_type(choice.caption_type)
             prompt = book.prompt(choice)
-        sampling = book.default_sampling.overridden(
+        sampling = book.sampling_for(choice).overridden(
             temperature=self.temperature,
             top_p=self.top_p,
             top_k=self.top_k,
@@ -45,6 +42,12 @@ class TrialBody(PromptOptions):
             seed=self.seed,
         )
         return CaptionRequest(question(prompt, book.system_prompt), sampling, brief=book.briefs.of(prompt))
+
+
+class TrialBody(Wanted):
+    """The body of `POST /api/caption`. `image` is a data URL."""
+
+    image: Annotated[str, Field(min_length=1)]
 
 
 async def trial_events(

@@ -94,3 +94,17 @@ def test_sidecars_never_take_the_images_own_places(extension: str) -> None:
     """A caption in the place of its image would be the end of it."""
     with pytest.raises(InvalidRequestError, match="images do"):
         Sidecars(extension=extension)
+
+
+def test_a_text_that_was_changed_since_it_was_staged_stays(tmp_path: Path) -> None:
+    """Somebody may write it right before it is put into its place. With `overwrite_edited` it goes."""
+    place = tmp_path / "a.txt"
+    for overwrite_edited, expected in ((False, "somebody's own"), (True, "ours")):
+        place.unlink(missing_ok=True)
+        sidecars = Sidecars(Existing.SKIP, overwrite_edited=overwrite_edited)
+        staged = sidecars.stage(str(place), "ours", "", None)
+        assert staged is not None
+        place.write_text("somebody's own")
+        assert sidecars.put(staged) is overwrite_edited
+        assert place.read_text() == expected
+        assert not list(tmp_path.glob(".joycaption-*"))

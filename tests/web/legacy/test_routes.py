@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from adapter.caption.prompts import PromptBook, PromptChoice
+from adapter.caption.prompt_choice import PromptChoice
+from adapter.caption.prompts import PromptBook
 from adapter.engine.extra_fields import ENDS_LOOPS
 from adapter.web.app_keys import FLEET
 from adapter.web.legacy.fields import CaptionOptions

@@ -4,6 +4,7 @@ export class Problem extends Error {
   constructor(status, error) {
     super(error?.message ?? `The service answered ${status}`);
     this.status = status;
+    this.answer = null;
     this.code = error?.code ?? "";
   }
 }
@@ -11,7 +12,7 @@ export class Problem extends Error {
 async function send(path, body, signal, method) {
   const options = { signal, method, headers: {} };
   if (body !== undefined) {
-    options.method = "POST";
+    options.method = method ?? "POST";
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }
@@ -24,13 +25,19 @@ async function send(path, body, signal, method) {
   }
   if (!response.ok) {
     const answer = await response.json().catch(() => ({}));
-    throw new Problem(response.status, answer.error);
+    const problem = new Problem(response.status, answer.error);
+    problem.answer = answer;
+    throw problem;
   }
   return response;
 }
 
 export async function ask(path, body) {
   return (await send(path, body)).json();
+}
+
+export async function put(path, body) {
+  return (await send(path, body, undefined, "PUT")).json();
 }
 
 export async function remove(path) {

@@ -2,12 +2,20 @@ import { ask } from "/page/api.js";
 import { Datasets } from "/page/datasets.js";
 import { EngineLine, follow, isLockedOut } from "/page/engine.js";
 import { html } from "/page/html.js";
+import { Review } from "/page/review.js";
 import { Try } from "/page/try.js";
 import { render } from "/page/vendor/preact.js";
 import { signal } from "/page/vendor/signals.js";
 
-const view = signal(location.hash.slice(1) === "datasets" ? "datasets" : "try");
-window.addEventListener("hashchange", () => (view.value = location.hash.slice(1) || "try"));
+const VIEWS = { try: Try, datasets: Datasets, review: Review };
+
+function viewOf(hash) {
+  const name = hash.slice(1).split("=")[0];
+  return Object.hasOwn(VIEWS, name) ? name : "try";
+}
+
+const view = signal(viewOf(location.hash));
+window.addEventListener("hashchange", () => (view.value = viewOf(location.hash)));
 const doorProblem = signal("");
 
 async function enter(secret) {
@@ -50,10 +58,10 @@ function Page() {
   >`;
   return html`<header>
       <h1>JoyCaption</h1>
-      <nav aria-label="Views">${tab("try", "Try")} ${tab("datasets", "Datasets")}</nav>
+      <nav aria-label="Views">${tab("try", "Try")} ${tab("datasets", "Datasets")} ${tab("review", "Review")}</nav>
       <${EngineLine} />
     </header>
-    <main>${view.value === "datasets" ? html`<${Datasets} />` : html`<${Try} />`}</main>`;
+    <main><${VIEWS[view.value]} /></main>`;
 }
 
 // The link holds the token behind a #, which no browser sends to anybody.

@@ -1,0 +1,173 @@
+"""A dataset that somebody looks at: views of it, and what goes on in it, for whoever watches."""
+
+import asyncio
+import secrets
+from array import array
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+from adapter.dataset.review.bulk import Changed, change_texts, undo_change
+from adapter.dataset.review.changes import Change
+from adapter.dataset.review.desk import Desk
+from adapter.dataset.review.item_filter import ItemFilter
+from adapter.dataset.review.lookup import ReviewedItem
+from adapter.dataset.review.refresh import refresh
+from adapter.dataset.undo import Undone
+from adapter.errors import CaptionError, InvalidRequestError, UnroutedRequestError
+from adapter.web.pages.item_view import summary_view
+from adapter.web.pages.workers import Workers
+
+MAX_VIEWS = 32
+CHANGE_CHUNK = 200  # items whose texts are changed together
+LOOK_S = 0.3
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class OpenReview:
+    """One dataset under review. `number` names it. Must be closed."""
+
+    def __init__(self, number: str, desk: Desk, workers: Workers) -> None:
+        self.number = number
+        self.desk = desk
+        self.workers = workers
+        self._views: OrderedDict[str, array[int]] = OrderedDict()
+        self._refreshing: asyncio.Task[None] | None = None
+        self._changing: asyncio.Task[None] | None = None
+        self._wants_refresh = False
+        self._own_changes = 0
+        self._problem = ""
+        self._is_closed = False
+
+    async def close(self) -> None:
+        """Ends what goes on. A change ends between two texts, and can be undone."""
+        self._is_closed = True
+        tasks = [task for task in (self._refreshing, self._changing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self.desk.close)
+
+    def refresh(self) -> None:
+        """Brings the index up to date in the background."""
+        self._wants_refresh = True
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._refresh())
+
+    async def _refresh(self) -> None:
+        while self._wants_refresh:
+            self._wants_refresh = False
+            desk = self.desk
+            try:
+                self._problem = await self.workers.run(refresh, desk.path, desk.root, desk.extension)
+            except CaptionError as error:
+                self._problem = error.message
+
+    async def state(self) -> dict[str, Any]:
+        """Gives what there is, and what goes on."""
+        summary = await asyncio.to_thread(self.desk.summary)
+        return {
+            "id": self.number,
+            "folder": self.desk.root,
+            "extension": self.desk.extension,
+            "is_refreshing": self._refreshing is not None and not self._refreshing.done(),
+            "is_changing": self._changing is not None and not self._changing.done(),
+            "problem": self._problem,
+            **summary_view(summary),
+        }
+
+    async def watch(self) -> AsyncGenerator[dict[str, Any]]:
+        """Yields what `state` gives, now and whenever that has changed, until `close`."""
+        shown: dict[str, Any] | None = None
+        seen: object = None
+        while not self._is_closed:
+            is_busy = any(task is not None and not task.done() for task in (self._refreshing, self._changing))
+            now = (await asyncio.to_thread(self.desk.version), self._own_changes, is_busy)
+            if now != seen:
+                seen = now
+                state = await self.state()
+                if state != shown:
+                    shown = state
+                    yield state
+            await asyncio.sleep(LOOK_S)
+
+    async def open_view(self, meant: ItemFilter) -> tuple[str, int]:
+        """Gives the number of a new view, which holds the items that are meant now, and how many those are.
+
+        Raises WrongFieldError.
+        """
+        numbers = await asyncio.to_thread(self.desk.find, meant)
+        view = secrets.token_hex(8)
+        self._views[view] = numbers
+        while len(self._views) > MAX_VIEWS:
+            self._views.popitem(last=False)
+        return view, len(numbers)
+
+    def view(self, view: str) -> "array[int]":
+        """Gives the numbers of a view's items. Raises UnroutedRequestError where it is gone."""
+        if view not in self._views:
+            raise UnroutedRequestError("There is no such view any more: ask for a new one")
+        self._views.move_to_end(view)
+        return self._views[view]
+
+    async def items(self, numbers: Sequence[int]) -> list[ReviewedItem]:
+        """Gives items with their texts as they are now."""
+        return await asyncio.to_thread(self.desk.items, numbers)
+
+    async def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Does something to the dataset in a thread, and lets watchers know."""
+        try:
+            return await asyncio.to_thread(work, *args, **kwargs)
+        finally:
+            self._own_changes += 1
+
+    async def change(
+        self, numbers: "array[int]", change: Change, style: str | None
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """Changes the texts of items, and yields how far it is. It goes on when nobody takes what is yielded.
+
+        Raises InvalidRequestError where another change is under way, or the change is none.
+        """
+        if self._changing is not None and not self._changing.done():
+            raise InvalidRequestError("Another change of this dataset is under way")
+        change.compiled()
+        whole = Changed()
+        progress = {"done": 0, "of": len(numbers)}
+        self._changing = asyncio.create_task(self._change(numbers, change, style, whole, progress))
+        while not self._changing.done():
+            yield dict(progress)
+            await asyncio.wait([self._changing], timeout=LOOK_S)
+        self._changing.result()
+        yield progress | {"changed": vars(whole)}
+
+    async def _change(
+        self,
+        numbers: "array[int]",
+        change: Change,
+        style: str | None,
+        whole: Changed,
+        progress: dict[str, int],
+    ) -> None:
+        desk = self.desk
+        for start in range(0, len(numbers), CHANGE_CHUNK):
+            some = numbers[start : start + CHANGE_CHUNK]
+            part = await self.workers.run(
+                change_texts,
+                desk.path,
+                desk.root,
+                desk.extension,
+                some,
+                change,
+                style=style,
+                number=whole.change,
+            )
+            whole.add(part)
+            progress["done"] = start + len(some)
+
+    async def undo(self, number: int, *, force: bool) -> Undone:
+        """Puts back what a change replaced. Raises InvalidRequestError, LedgerError."""
+        undone = await self.workers.run(undo_change, self.desk.root, number, force=force)
+        self.refresh()
+        return undone

@@ -1,0 +1,141 @@
+"""The user's own styles, as the page saves them: they count at once, and for every command."""
+
+import contextlib
+import fcntl
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from adapter.caption.prompts import PromptBook
+from adapter.caption.style import PromptStyle, StyleSampling
+from adapter.errors import (
+    InvalidRequestError,
+    SettingsError,
+    UnroutedRequestError,
+    WriteError,
+    WrongFieldError,
+)
+from adapter.own_styles_file import read_own_styles
+from adapter.web.pages.trial import Wanted
+
+MAX_STYLE_NAME = 60
+MAX_STYLES = 500
+
+
+class StyleBody(Wanted):
+    """The body of `POST /api/styles`: the style's `name`, and the settings that it stands for."""
+
+    as_name: Annotated[str, Field(alias="name", min_length=1, max_length=MAX_STYLE_NAME)]
+
+    def saved(self, book: PromptBook) -> PromptStyle:
+        """Gives the style. Raises UnknownStyleError and WrongFieldError."""
+        asked = self.caption_request(book)
+        given = StyleSampling(
+            temperature=self.temperature, top_p=self.top_p, top_k=self.top_k, max_tokens=self.max_tokens
+        )
+        own = book.style_sampling(self.whole_choice).model_dump(exclude_none=True)
+        sampling = own | given.model_dump(exclude_none=True)
+        form = None if asked.brief is None else asked.brief.form
+        return PromptStyle.model_validate(
+            {
+                "prompt": asked.prompt.strip(),
+                "form": None if form is None else form.value,
+                "sampling": sampling or None,
+            }
+        )
+
+
+class OwnStyles:
+    """Keeps a user's own styles in the file at `path`, and in `book`."""
+
+    def __init__(self, path: Path, book: PromptBook) -> None:
+        self._path = path
+        self._book = book
+
+    def save(self, body: StyleBody) -> None:
+        """Saves a style, in the place of one of that name.
+
+        Raises WrongFieldError, InvalidRequestError where the file holds a mistake, and WriteError.
+        """
+        name = body.as_name.strip()
+        if not name or not name.isprintable() or "/" in name or name.startswith("."):
+            raise WrongFieldError("name", "should be a word or some: without a slash, and no dot before it")
+        if self._book.caption_type(name) is not None:
+            raise WrongFieldError("name", "is that of a caption type already")
+        style = body.saved(self._book).model_dump(exclude_none=True)
+
+        def put(styles: dict[str, Any]) -> None:
+            if name not in styles and len(styles) >= MAX_STYLES:
+                raise InvalidRequestError(f"There are {MAX_STYLES} styles already: delete some")
+            styles[name] = style
+
+        self._change(put)
+
+    def remove(self, name: str) -> None:
+        """Removes a style; one of the project's that it hid comes back.
+
+        Raises UnroutedRequestError where there is none of that name, and what `save` raises.
+        """
+
+        def drop(styles: dict[str, Any]) -> None:
+            if styles.pop(name, None) is None:
+                raise UnroutedRequestError("There is no style of your own with that name")
+
+        self._change(drop)
+
+    def _change(self, change: Callable[[dict[str, Any]], None]) -> None:
+        with self._held():
+            try:
+                content = read_own_styles(self._path)
+                # Somebody may have edited the file; a mistake in it is told before anything is lost.
+                self._book.put_own(content, str(self._path))
+            except SettingsError as error:
+                raise InvalidRequestError(f"Your own styles can't be read: {error.message}") from error
+            whole = json.loads(content)
+            change(whole.setdefault("styles", {}))
+            new = json.dumps(whole, indent=2, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+            try:
+                _replace(self._path, new)
+            except OSError as error:
+                raise _unwritable(self._path, error) from error
+            self._book.put_own(new, str(self._path))
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """Lets one program at a time change the file."""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(f"{self._path}.lock", flags, 0o600)
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+        with open(descriptor, "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _unwritable(path: Path, error: OSError) -> WriteError:
+    return WriteError(f"{path} can't be written: {error.strerror}", error.errno or 0)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Puts a file in the place of the one at `path`, or of what that links to, with its mode."""
+    place = Path(os.path.realpath(path))
+    descriptor, temporary = tempfile.mkstemp(dir=place.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            with contextlib.suppress(FileNotFoundError):
+                os.fchmod(descriptor, stat.S_IMODE(place.stat().st_mode))
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, place)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)

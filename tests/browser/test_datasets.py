@@ -1,6 +1,7 @@
 """The page's view for captioning folders, in a real browser."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -48,13 +49,13 @@ async def test_a_folder_is_chosen_previewed_and_captioned(opened: Page, folder: 
     await expect(run).to_contain_text("Done")
     await expect(run).to_contain_text("3 captioned, 0 skipped, 1 failed of 4")
     await expect(run).to_contain_text(HOSTILE)
-    pictures = run.locator("img")
+    pictures = run.locator(":scope > .newest img")
     await expect(pictures).to_have_count(3)
     for number in range(3):
         await pictures.nth(number).scroll_into_view_if_needed()
     await until_drawn(opened, 3)
     await run.get_by_text("failed, not an image: 1").click()
-    await expect(run).to_contain_text("broken.png: ")
+    await expect(run.get_by_role("group")).to_contain_text("broken.pngNot an image")
     await expect(opened.get_by_role("region", name="Folder")).to_contain_text("3 of them with a text")
     assert (folder / "a.txt").read_text().startswith("sks, a picture ")
 
@@ -99,3 +100,116 @@ async def test_a_folder_that_is_not_there_is_told(opened: Page, tmp_path: Path) 
     await opened.get_by_role("textbox", name="Folder").fill(str(tmp_path / "none"))
     await opened.get_by_role("button", name="Open").click()
     await expect(opened.get_by_role("alert").first).to_contain_text("folder is not there")
+
+
+async def test_a_run_is_paused_and_goes_on(service: Service, opened: Page, folder: Path) -> None:
+    """Its dataset is free meanwhile, and its numbers go on where they were."""
+    go_on = asyncio.Event()
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        if len(service.engine.asked) > 1:
+            await go_on.wait()
+        return web.json_response(completion("A picture of something."))
+
+    service.engine.answer = wait
+    await choose(opened, folder)
+    await opened.get_by_role("button", name="Caption this folder").click()
+    run = opened.get_by_role("article", name="Run over")
+    await until(lambda: service.engine.under_way == 2)
+    await run.get_by_role("button", name="Pause").click()
+    go_on.set()
+    await expect(run).to_contain_text("Paused")
+    await expect(run).to_contain_text("3 captioned, 0 skipped")
+    Image.new("RGB", (20, 10), (7, 7, 7)).save(folder / "later.png")
+    await opened.reload()
+    await run.get_by_role("button", name="Go on").click()
+    await expect(run).to_contain_text("Done")
+    await expect(run).to_contain_text("4 captioned, 0 skipped, 1 failed of 5")
+    await run.get_by_role("link", name="Review").click()
+    await expect(opened.locator(".item .check .name")).to_have_count(5)
+
+
+async def test_folders_tell_what_is_in_them_and_recent_ones_come_back(opened: Page, folder: Path) -> None:
+    """With the number of their images and of those with a text."""
+    (folder / "below/c.txt").write_text("mine")
+    await choose_any(opened, folder)
+    await expect(opened.get_by_role("button", name="below")).to_contain_text("1 of 1")
+    await opened.get_by_role("button", name="Caption this folder").click()
+    await expect(opened.get_by_role("article", name="Run over")).to_contain_text("Done")
+    await opened.reload()
+    await opened.get_by_text("Recent folders").click()
+    await opened.get_by_role("list", name="Recent folders").get_by_role("button", name=str(folder)).click()
+    await expect(opened.get_by_role("region", name="Folder")).to_contain_text("3 of them with a text")
+
+
+async def choose_any(page: Page, folder: Path) -> None:
+    """Opens the view, and in it the folder, whatever is in it."""
+    await page.get_by_role("link", name="Datasets").click()
+    await page.get_by_role("textbox", name="Folder").fill(str(folder))
+    await page.get_by_role("button", name="Open").click()
+    await expect(page.get_by_role("region", name="Folder")).to_contain_text("of them with a text")
+
+
+async def test_a_folder_is_captioned_by_keyboard_alone(opened: Page, folder: Path) -> None:
+    """Each control can be reached, and the buttons pressed."""
+
+    async def reach(name: str, role: str) -> None:
+        for _ in range(60):
+            await opened.keyboard.press("Tab")
+            found = await opened.evaluate("() => document.activeElement.textContent.trim()")
+            tag = await opened.evaluate("() => document.activeElement.tagName")
+            if (found, tag) == (name, role):
+                return
+        raise AssertionError(f"{name} can't be reached")
+
+    await reach("Datasets", "A")
+    await opened.keyboard.press("Enter")
+    await expect(opened.get_by_role("textbox", name="Folder")).to_be_visible()
+    await opened.keyboard.press("Tab")
+    while await opened.evaluate("() => document.activeElement.tagName") != "INPUT":
+        await opened.keyboard.press("Tab")
+    await opened.keyboard.press("Control+a")
+    await opened.keyboard.type(str(folder))
+    await opened.keyboard.press("Enter")
+    await expect(opened.get_by_role("region", name="Folder")).to_contain_text("4 images")
+    await reach("Preview", "BUTTON")
+    await opened.keyboard.press("Enter")
+    await expect(opened.get_by_role("region", name="Preview")).to_contain_text("4 to caption")
+    await opened.keyboard.press("Tab")
+    await opened.keyboard.press("Enter")
+    await expect(opened.get_by_role("article", name="Run over")).to_contain_text("3 captioned")
+
+
+async def test_several_texts_are_made_for_each_image(opened: Page, folder: Path) -> None:
+    """With the choices that the command has, too."""
+    await choose(opened, folder)
+    await opened.get_by_text("Several texts for each image").click()
+    for style in ("booru", "casual"):
+        await opened.get_by_label(style, exact=True).check()
+    await opened.get_by_text("More", exact=True).click()
+    await opened.get_by_label("Folders below it too").uncheck()
+    await opened.get_by_label("Before each caption").fill("Look: ")
+    await opened.get_by_role("button", name="Caption this folder").click()
+    await expect(opened.get_by_role("article", name="Run over")).to_contain_text("4 captioned")
+    assert (folder / "a.booru.txt").exists()
+    assert (folder / "a.casual.txt").read_text().startswith("Look: a picture ")
+    assert not list((folder / "below").glob("*.txt"))
+
+
+async def test_a_run_s_speed_is_drawn(service: Service, opened: Page, tmp_path: Path) -> None:
+    """Once there is something to draw."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(60):
+        Image.new("RGB", (9, 9), (number, 2, 3)).save(folder / f"{number}.png")
+
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(2.0)
+        return web.json_response(completion("A picture of something."))
+
+    service.engine.answer = slowly
+    await choose_any(opened, folder)
+    await opened.get_by_role("button", name="Caption this folder").click()
+    plot = opened.get_by_role("img", name="Images per second")
+    await expect(plot).to_be_visible(timeout=20_000)
+    await expect(plot).to_have_accessible_name(re.compile("in the mean"))

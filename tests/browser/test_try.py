@@ -173,3 +173,45 @@ async def test_the_engine_s_line_says_what_is_so(starting: Service, page: Page, 
     await starting.server.close()
     await expect(status).to_contain_text("can't be reached")
     assert starting.stopped == [True]
+
+
+async def test_settings_are_saved_as_a_style(
+    service: Service, opened: Page, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is chosen then, there again after a reload, and can be deleted."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    article = opened.get_by_role("article")
+    await article.get_by_text("Your own prompt").click()
+    await article.get_by_label("Prompt, in place of all above").fill("Which colour is it?")
+    await article.get_by_text("Sampling").click()
+    await article.get_by_label("Temperature").fill("0.1")
+    await article.get_by_label("Save as a style").fill("a/b")
+    await article.get_by_role("button", name="Save", exact=True).click()
+    await expect(article.get_by_role("alert")).to_contain_text("name should be a word")
+    await article.get_by_label("Save as a style").fill("colour")
+    await article.get_by_role("button", name="Save", exact=True).click()
+    await expect(article.get_by_text("Saved as colour")).to_be_visible()
+    kinds = article.get_by_label("Style or caption type")
+    await expect(kinds).to_have_value("style:colour")
+    await expect(article.get_by_label("Temperature")).to_have_attribute("placeholder", "0.1")
+    await opened.reload()
+    await kinds.select_option("style:colour")
+    await caption(opened, picture)
+    await expect(opened.get_by_role("region", name="Caption")).to_contain_text("5 tokens")
+    assert service.last_asked["temperature"] == 0.1
+    assert service.last_asked["messages"][1]["content"][1]["text"] == "Which colour is it?"
+    await article.get_by_role("button", name="Delete the style colour").click()
+    await expect(kinds).to_have_value("style:descriptive")
+    await expect(kinds.locator("option", has_text="colour")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    "starting", [{"api_key": "a key of some length", "allowed_roots": "/"}], indirect=True
+)
+async def test_the_key_opens_the_page(service: Service, page: Page) -> None:
+    """And isn't kept in the browser."""
+    await page.goto(str(service.server.make_url("/")))
+    await page.get_by_label("Or paste the link's token, or the service's key").fill("a key of some length")
+    await page.get_by_role("button", name="Open the page").click()
+    await page.get_by_text("Ready").wait_for()
+    assert "a key" not in str(await page.context.storage_state())

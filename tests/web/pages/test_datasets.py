@@ -196,7 +196,9 @@ async def test_a_run_goes_on_after_a_restart(owner: Service, folder: Path, tmp_p
     kept = tmp_path / "data" / FOLDER
     assert [path.stem for path in kept.iterdir()] == [run["id"]]
     (kept / "torn.json").write_text("{")
-    (kept / "gone.json").write_text(json.dumps({"folder": "/no/such/folder"}))
+    fields = {"folder": "/no/such/folder"}
+    (kept / "gone.json").write_text(json.dumps({"fields": fields, "made": 0, "is_paused": False}))
+    (kept / "old.json").write_text(json.dumps(fields))
     go_on.set()
     owner.engine.answer = None
     again = Runs(app[CAPTIONER], app[RUNS]._book, app[RUNS]._settings)
@@ -207,3 +209,59 @@ async def test_a_run_goes_on_after_a_restart(owner: Service, folder: Path, tmp_p
     assert resumed.as_dict()["counts"]["done"] == 2
     await until(lambda: not list(kept.iterdir()))
     await again.close(1.0)
+
+
+async def test_a_run_is_paused_and_stays_so_over_a_restart(
+    owner: Service, folder: Path, tmp_path: Path
+) -> None:
+    """Its lock is free meanwhile. It goes on under its own number, or is stopped for good."""
+    app = owner.app
+    go_on = block(owner)
+    _, run = await owner.post("/api/runs", {"folder": str(folder)})
+    await until(lambda: owner.engine.under_way == 2)
+    status, pausing = await owner.post(f"/api/runs/{run['id']}", {"action": "pause"})
+    assert (status, pausing["state"]) == (200, "pausing")
+    go_on.set()
+    owner.engine.answer = None
+    assert (await ended(owner, run["id"]))["state"] == "paused"
+    with contextlib.closing(Ledger.open(ledger_path(str(folder)))):
+        pass
+    again = Runs(app[CAPTIONER], app[RUNS]._book, app[RUNS]._settings)
+    await again.resume()
+    (paused,) = again
+    assert (paused.number, paused.state, paused.before) == (run["id"], "paused", 2)
+    await again.close(1.0)
+    Image.new("RGB", (20, 10), (9, 9, 9)).save(folder / "later.png")
+    status, resumed = await owner.post(f"/api/runs/{run['id']}", {"action": "resume"})
+    assert (status, resumed["id"]) == (200, run["id"])
+    last = await ended(owner, run["id"])
+    assert (last["state"], last["counts"]["done"], last["made_before"]) == ("done", 1, 2)
+    kept = tmp_path / "data" / FOLDER
+    await until(lambda: not list(kept.iterdir()))
+    assert (await owner.post(f"/api/runs/{run['id']}", {"action": "resume"}))[1]["state"] == "done"
+    assert (await owner.post(f"/api/runs/{run['id']}", {"action": "fly"}))[0] == 400
+    assert (await owner.post("/api/runs/none", {"action": "pause"}))[0] == 404
+
+
+async def test_a_paused_run_is_stopped_for_good(owner: Service, folder: Path, tmp_path: Path) -> None:
+    """Nothing of it is kept."""
+    go_on = block(owner)
+    _, run = await owner.post("/api/runs", {"folder": str(folder)})
+    await until(lambda: owner.engine.under_way == 2)
+    await owner.post(f"/api/runs/{run['id']}", {"action": "pause"})
+    go_on.set()
+    await ended(owner, run["id"])
+    async with owner.session.delete(owner.server.make_url(f"/api/runs/{run['id']}")) as response:
+        assert (await response.json())["state"] == "stopped"
+    assert not list((tmp_path / "data" / FOLDER).iterdir())
+
+
+async def test_a_folder_tells_that_a_run_works_on_it(owner: Service, folder: Path) -> None:
+    """Be it the command's or the page's."""
+    assert (await owner.get(f"/api/folders?path={folder}"))[1]["is_in_use"] is False
+    with contextlib.closing(Ledger.open(ledger_path(str(folder)))):
+        assert (await owner.get(f"/api/folders?path={folder}"))[1]["is_in_use"] is True
+        assert (await owner.get(f"/api/folders?path={folder / 'below'}"))[1]["is_in_use"] is True
+    _, view = await owner.get(f"/api/folders?path={folder}")
+    assert (view["is_in_use"], view["recent"]) == (False, [])
+    assert view["counts"]["below"] == {"images": 1, "captioned": 0, "is_all": True}

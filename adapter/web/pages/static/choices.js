@@ -7,9 +7,10 @@ import { effect, signal } from "/page/vendor/signals.js";
 export const choices = signal(null);
 export const choicesProblem = signal("");
 
-async function load() {
+export async function load() {
   try {
     choices.value = await ask("/prompts");
+    choicesProblem.value = "";
   } catch (error) {
     choicesProblem.value = error.message;
   }

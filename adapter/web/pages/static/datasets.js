@@ -1,21 +1,38 @@
 // Captions a folder: what is in it, what is asked, and how the run goes. A run goes on when the page is closed.
 
-import { ask, events, remove } from "/page/api.js";
+import { ask, events, Problem, remove } from "/page/api.js";
 import { choices } from "/page/choices.js";
 import { html } from "/page/html.js";
+import { reviewOf, Run } from "/page/run.js";
 import { fieldsOf, newSettings } from "/page/settings.js";
 import { SettingsForm } from "/page/settings_form.js";
 import { effect, signal } from "/page/vendor/signals.js";
 
+const LOOK_MS = 5000;
+const AGAIN_MS = 1000;
+
 const folder = signal(null); // what /api/folders says
 const typed = signal(""); // the path as somebody types it
 const settings = signal(null);
-const more = signal({ trigger: "", existing: "skip", extension: ".txt", retry_failed: false });
+const more = signal({
+  styles: [],
+  prefix: "",
+  suffix: "",
+  trigger: "",
+  existing: "skip",
+  overwrite_edited: false,
+  extension: ".txt",
+  full_name: false,
+  recursive: true,
+  retry_failed: false,
+  limit: "",
+});
 const shown = signal(null); // what a run would do
 const runs = signal([]); // the newest first
 const problem = signal("");
 const isBusy = signal(false);
 const followed = new Set();
+let finding = 0;
 
 effect(() => {
   if (choices.value !== null && settings.value === null) {
@@ -50,7 +67,7 @@ function put(run) {
 }
 
 function isOver(run) {
-  return ["done", "stopped", "failed"].includes(run.state);
+  return ["done", "stopped", "failed", "paused"].includes(run.state);
 }
 
 async function follow(run) {
@@ -59,28 +76,30 @@ async function follow(run) {
   try {
     for await (const state of events(`/runs/${run.id}/events`)) put(state);
   } catch (error) {
-    problem.value = error.message;
+    if (!(error instanceof Problem)) throw error; // the engine's line tells that the service has gone
   }
   followed.delete(run.id);
   const last = runs.value.find((one) => one.id === run.id);
-  if (!last || !isOver(last)) setTimeout(find, 1000); // the service has ended
+  if (!last || !isOver(last)) finding = setTimeout(find, AGAIN_MS); // the service has ended
   else if (folder.value?.path === run.folder) open(run.folder);
 }
 
-// Finds the runs that there are, also after the page or the service was started again.
+// Finds the runs that there are, also those of other pages, and after the service was started again.
 async function find() {
+  clearTimeout(finding);
   try {
     runs.value = (await ask("/runs")).runs;
-    problem.value = "";
   } catch {
-    setTimeout(find, 1000);
+    finding = setTimeout(find, AGAIN_MS);
     return;
   }
+  finding = setTimeout(find, LOOK_MS);
   for (const run of runs.value) follow(run);
 }
 
 function body() {
-  return { ...fieldsOf(settings.value), ...more.value, folder: folder.value.path };
+  const { limit, ...others } = more.value;
+  return { ...fieldsOf(settings.value), ...others, limit: limit === "" ? null : Number(limit), folder: folder.value.path };
 }
 
 function preview() {
@@ -96,8 +115,26 @@ function start() {
   });
 }
 
+function pause(run) {
+  return attempt(async () => put(await ask(`/runs/${run.id}`, { action: "pause" })));
+}
+
+function resume(run) {
+  return attempt(async () => {
+    const resumed = await ask(`/runs/${run.id}`, { action: "resume" });
+    put(resumed);
+    follow(resumed);
+  });
+}
+
 function stop(run) {
   return attempt(async () => put(await remove(`/runs/${run.id}`)));
+}
+
+// How many images a folder has, and how many of them a text; nothing where nobody has counted them yet.
+function Counted({ count }) {
+  if (!count || (count.images === 0 && count.is_all)) return null;
+  return html`<span class="count">${count.captioned} of ${count.images}${!count.is_all && "+"}</span>`;
 }
 
 function Folder() {
@@ -116,27 +153,45 @@ function Folder() {
     ${view &&
     html`<p class="facts">
         ${view.is_all ? "" : "more than "}${view.images} images, ${view.captioned} of them with a text
+        ${view.is_in_use && " · a run works on them"}
+        ${view.images > 0 && html` · <a href=${reviewOf(view.path)}>Review</a>`}
       </p>
       <ul class="folders" aria-label="Folders">
         ${view.parent !== null &&
         html`<li><button onClick=${() => open(view.parent)} aria-label="The folder above">↑</button></li>`}
         ${view.folders.map(
           (name) => html`<li key=${name}>
-            <button onClick=${() => open(`${view.path.replace(/[/]$/, "")}/${name}`)}>${name}</button>
+            <button onClick=${() => open(`${view.path.replace(/[/]$/, "")}/${name}`)}>
+              ${name} <${Counted} count=${view.counts[name]} />
+            </button>
           </li>`,
         )}
-      </ul>`}
+      </ul>
+      ${view.recent.length > 0 &&
+      html`<details>
+        <summary>Recent folders</summary>
+        <ul class="folders" aria-label="Recent folders">
+          ${view.recent.map((path) => html`<li key=${path}><button onClick=${() => open(path)}>${path}</button></li>`)}
+        </ul>
+      </details>`}`}
   </section>`;
 }
 
 function Texts() {
   const set = (name, value) => (more.value = { ...more.value, [name]: value });
-  const { trigger, existing, extension, retry_failed } = more.value;
+  const { styles, prefix, suffix, trigger, existing, overwrite_edited, extension } = more.value;
+  const { full_name, recursive, retry_failed, limit } = more.value;
+  const text = (name, title, value) => html`<label>${title}
+    <input value=${value} onInput=${(event) => set(name, event.target.value)} />
+  </label>`;
+  const check = (name, title, value) => html`<label class="check">
+    <input type="checkbox" checked=${value} onChange=${(event) => set(name, event.target.checked)} />
+    ${title}
+  </label>`;
+  const toggle = (style, isOn) => set("styles", isOn ? [...styles, style] : styles.filter((one) => one !== style));
   return html`<fieldset>
     <legend class="hidden">Texts</legend>
-    <label>Trigger word, put first
-      <input value=${trigger} onInput=${(event) => set("trigger", event.target.value)} />
-    </label>
+    ${text("trigger", "Trigger word, put first", trigger)}
     <div class="row">
       <label>Texts that are there
         <select value=${existing} onChange=${(event) => set("existing", event.target.value)}>
@@ -146,18 +201,33 @@ function Texts() {
           <option value="prepend">add before</option>
         </select>
       </label>
-      <label>Files end in
-        <input value=${extension} onInput=${(event) => set("extension", event.target.value)} />
-      </label>
+      ${text("extension", "Files end in", extension)}
     </div>
-    <label class="check">
-      <input
-        type="checkbox"
-        checked=${retry_failed}
-        onChange=${(event) => set("retry_failed", event.target.checked)}
-      />
-      Only images that failed before
-    </label>
+    ${check("retry_failed", "Only images that failed before", retry_failed)}
+    <details>
+      <summary>Several texts for each image${styles.length > 0 && ` (${styles.length})`}</summary>
+      <p class="facts">One of each style, in files such as cat.booru.txt, in place of the one above.</p>
+      ${Object.keys(choices.value.styles).map(
+        (style) => html`<label class="check">
+          <input
+            type="checkbox"
+            checked=${styles.includes(style)}
+            onChange=${(event) => toggle(style, event.target.checked)}
+          />
+          ${style}
+        </label>`,
+      )}
+    </details>
+    <details>
+      <summary>More</summary>
+      <div class="grid">${text("prefix", "Before each caption", prefix)} ${text("suffix", "Behind each caption", suffix)}</div>
+      <label>At most so many images
+        <input type="number" min="1" step="1" value=${limit} placeholder="all" onInput=${(event) => set("limit", event.target.value)} />
+      </label>
+      ${check("recursive", "Folders below it too", recursive)}
+      ${check("full_name", "Texts are called cat.png.txt", full_name)}
+      ${check("overwrite_edited", "Replace even texts that were edited by hand", overwrite_edited)}
+    </details>
   </fieldset>`;
 }
 
@@ -171,65 +241,6 @@ function Preview() {
     </p>
     ${view.examples.map((one) => html`<p class="facts">${one.image} → ${one.text}<br />${one.prompt}</p>`)}
   </section>`;
-}
-
-function timeOf(seconds) {
-  if (seconds < 90) return `${seconds} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
-}
-
-function Judged({ name, count }) {
-  if (!count.texts) return null;
-  const kinds = Object.entries(count.kinds).map(([kind, number]) => `${kind.replaceAll("_", " ")} ${number}`);
-  return html`<li>${count.texts} ${name} (${kinds.join(", ")})</li>`;
-}
-
-const STATES = { running: "Running", stopping: "Stopping", done: "Done", stopped: "Stopped", failed: "Failed" };
-
-function Run({ run }) {
-  const { counts } = run;
-  return html`<article class="run" aria-label=${`Run over ${run.folder}`}>
-    <p role="status">
-      <strong>${STATES[run.state]}</strong> ${run.folder}
-      ${run.is_waiting_for_engine && " · waiting for the engine"}
-    </p>
-    ${run.total !== null &&
-    html`<progress max=${Math.max(run.total, 1)} value=${run.settled} aria-label="How far the run is"></progress>`}
-    <p class="facts">
-      ${counts.done} captioned, ${counts.skipped + counts.edited} skipped, ${counts.failed} failed
-      ${run.total !== null && ` of ${run.total}`}${counts.done > 0 && ` · ${counts.images_per_s.toFixed(1)} images/s`}
-      ${run.state === "running" && run.remaining_s !== null && ` · ${timeOf(run.remaining_s)} left`}
-    </p>
-    ${run.error && html`<p class="problem" role="alert">${run.error}</p>`}
-    <ul class="judged">
-      <${Judged} name="asked again" count=${counts.asked_again} />
-      <${Judged} name="repaired" count=${counts.repaired} />
-      <${Judged} name="refused" count=${counts.refused} />
-      <${Judged} name="kept with flaws" count=${counts.kept} />
-    </ul>
-    ${run.state === "running" && html`<button onClick=${() => stop(run)}>Stop</button>`}
-    ${Object.entries(counts.failures).map(
-      ([reason, told]) => html`<details>
-        <summary>failed, ${reason.replaceAll("_", " ")}: ${told.count}</summary>
-        ${told.examples.map((example) => html`<p class="facts">${example}</p>`)}
-      </details>`,
-    )}
-    ${run.newest.length > 0 &&
-    html`<dl class="newest">
-      ${run.newest.map(
-        (one) => html`<div key=${one.image}>
-          <img
-            src=${`/api/runs/${run.id}/thumbnail?image=${encodeURIComponent(one.image)}`}
-            alt=""
-            loading="lazy"
-            onError=${(event) => event.target.remove()}
-          />
-          <dt>${one.image}</dt>
-          <dd>${one.text}</dd>
-        </div>`,
-      )}
-    </dl>`}
-  </article>`;
 }
 
 export function Datasets() {
@@ -255,7 +266,7 @@ export function Datasets() {
       </div>
       <div class="runs">
         ${runs.value.length === 0 && html`<p class="empty">Nothing runs, and nothing ran since the service started.</p>`}
-        ${runs.value.map((run) => html`<${Run} key=${run.id} run=${run} />`)}
+        ${runs.value.map((run) => html`<${Run} key=${run.id} run=${run} act=${{ pause, resume, stop }} />`)}
       </div>
     </div>`;
 }

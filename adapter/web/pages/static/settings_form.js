@@ -4,9 +4,10 @@ import { html } from "/page/html.js";
 
 // `set` takes a setting's name and its new value. `maxTokens` is what counts where none are given.
 export function SettingsForm({ settings, choices, set, maxTokens }) {
-  const { styles, caption_types, lengths, options, defaults } = choices;
+  const { styles, own_styles, style_sampling, caption_types, lengths, options, defaults } = choices;
   const hasPrompt = settings.prompt.trim() !== "";
   const isType = settings.kind.startsWith("type:");
+  const own = (!hasPrompt && !isType && style_sampling[settings.kind.slice("style:".length)]) || {};
   const toggle = (option, isOn) =>
     set("options", isOn ? [...settings.options, option] : settings.options.filter((one) => one !== option));
   const number = (name, label, hint, step) => html`<label>${label}
@@ -28,8 +29,14 @@ export function SettingsForm({ settings, choices, set, maxTokens }) {
         onChange=${(event) => set("kind", event.target.value)}
       >
         <optgroup label="Styles">
-          ${Object.keys(styles).map((name) => html`<option value=${`style:${name}`}>${name}</option>`)}
+          ${Object.keys(styles)
+            .filter((name) => !own_styles.includes(name))
+            .map((name) => html`<option value=${`style:${name}`}>${name}</option>`)}
         </optgroup>
+        ${own_styles.length > 0 &&
+        html`<optgroup label="Your styles">
+          ${own_styles.map((name) => html`<option value=${`style:${name}`}>${name}</option>`)}
+        </optgroup>`}
         <optgroup label="Caption types">
           ${caption_types.map((name) => html`<option value=${`type:${name}`}>${name}</option>`)}
         </optgroup>
@@ -87,10 +94,10 @@ export function SettingsForm({ settings, choices, set, maxTokens }) {
     <details>
       <summary>Sampling</summary>
       <div class="grid">
-        ${number("temperature", "Temperature", defaults.temperature, "0.1")}
-        ${number("top_p", "Top p", defaults.top_p, "0.05")}
-        ${number("top_k", "Top k", defaults.top_k || "all", "1")}
-        ${number("max_tokens", "Most tokens", maxTokens, "1")}
+        ${number("temperature", "Temperature", own.temperature ?? defaults.temperature, "0.1")}
+        ${number("top_p", "Top p", own.top_p ?? defaults.top_p, "0.05")}
+        ${number("top_k", "Top k", (own.top_k ?? defaults.top_k) || "all", "1")}
+        ${number("max_tokens", "Most tokens", own.max_tokens ?? maxTokens, "1")}
         ${number("seed", "Seed", "random", "1")}
       </div>
     </details>

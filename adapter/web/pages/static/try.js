@@ -1,7 +1,7 @@
 // One image, one to four sets of settings, and what each of them gives.
 
-import { events } from "/page/api.js";
-import { choices, choicesProblem } from "/page/choices.js";
+import { ask, events, remove } from "/page/api.js";
+import { choices, choicesProblem, load } from "/page/choices.js";
 import { engine } from "/page/engine.js";
 import { html } from "/page/html.js";
 import { SettingsForm } from "/page/settings_form.js";
@@ -137,6 +137,53 @@ function CopyAs({ column }) {
   </div>`;
 }
 
+// Settings are kept under a name, as a style of the user's own.
+function SaveAs({ column }) {
+  const { settings } = column;
+  const chosen = settings.prompt.trim() ? "" : settings.kind.slice("style:".length);
+  const isOwn = settings.kind.startsWith("style:") && choices.value.own_styles.includes(chosen);
+  const attempt = async (work) => {
+    change(column.id, { saveProblem: "" });
+    try {
+      await work();
+    } catch (error) {
+      change(column.id, { saveProblem: error.message });
+    }
+  };
+  const submit = (event) => {
+    event.preventDefault();
+    const name = event.target.elements.name.value.trim();
+    attempt(async () => {
+      await ask("/styles", { ...fieldsOf(settings), name });
+      await load();
+      const { seed } = settings;
+      change(column.id, {
+        settings: { ...newSettings(choices.value.defaults), seed, kind: `style:${name}` },
+        note: `Saved as ${name}`,
+      });
+      event.target.reset();
+    });
+  };
+  const drop = () =>
+    attempt(async () => {
+      await remove(`/styles/${encodeURIComponent(chosen)}`);
+      await load();
+      for (const one of columns.value) {
+        if (one.settings.kind === settings.kind && !choices.value.styles[chosen]) {
+          set(one, "kind", newSettings(choices.value.defaults).kind);
+        }
+      }
+    });
+  return html`<form class="copy" onSubmit=${submit}>
+    <label>Save as a style
+      <input name="name" required maxlength="60" placeholder="name" />
+    </label>
+    <button>Save</button>
+    ${isOwn && html`<button type="button" onClick=${drop}>Delete the style ${chosen}</button>`}
+    ${column.saveProblem && html`<p class="problem" role="alert">${column.saveProblem}</p>`}
+  </form>`;
+}
+
 function Result({ column }) {
   const { result, abort } = column;
   if (result === null) return null;
@@ -190,6 +237,7 @@ export function Try() {
               maxTokens=${choices.value.defaults.max_tokens}
             />
             <${CopyAs} column=${column} />
+            <${SaveAs} column=${column} />
             <${Result} column=${column} />
           </article>`,
         )}

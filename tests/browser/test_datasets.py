@@ -125,7 +125,7 @@ async def test_a_run_is_paused_and_goes_on(service: Service, opened: Page, folde
     await run.get_by_role("button", name="Go on").click()
     await expect(run).to_contain_text("Done")
     await expect(run).to_contain_text("4 captioned, 0 skipped, 1 failed of 5")
-    await run.get_by_role("link", name="Review").click()
+    await run.get_by_role("link", name="Look at the texts").click()
     await expect(opened.locator(".item .check .name")).to_have_count(5)
 
 

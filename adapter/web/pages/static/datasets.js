@@ -154,7 +154,7 @@ function Folder() {
     html`<p class="facts">
         ${view.is_all ? "" : "more than "}${view.images} images, ${view.captioned} of them with a text
         ${view.is_in_use && " · a run works on them"}
-        ${view.images > 0 && html` · <a href=${reviewOf(view.path)}>Review</a>`}
+        ${view.images > 0 && html` · <a href=${reviewOf(view.path)}>Look at the texts</a>`}
       </p>
       <ul class="folders" aria-label="Folders">
         ${view.parent !== null &&

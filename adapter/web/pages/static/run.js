@@ -101,7 +101,7 @@ export function Run({ run, act }) {
       ${run.state === "running" && html`<button onClick=${() => act.pause(run)}>Pause</button>`}
       ${run.state === "paused" && html`<button onClick=${() => act.resume(run)}>Go on</button>`}
       ${["running", "pausing", "paused"].includes(run.state) && html`<button onClick=${() => act.stop(run)}>Stop</button>`}
-      <a href=${reviewOf(run.folder)}>Review</a>
+      <a href=${reviewOf(run.folder)}>Look at the texts</a>
     </p>
     ${Object.entries(counts.failures).map(
       ([reason, told]) => html`<${Failed} key=${reason} run=${run} reason=${reason} told=${told} />`,

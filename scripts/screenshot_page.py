@@ -12,6 +12,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "demo/images/large-red-circle-center-on-blue.png"
+BAD = "small-green-square-left-on-white.txt"
 
 
 def main(link: str) -> None:
@@ -40,6 +41,25 @@ def main(link: str) -> None:
         page.wait_for_timeout(1500)
         page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=docs / "page-datasets.png")
+        # What a model may write on a bad day, so that there is something to be found.
+        (folder / BAD).write_text("I'm sorry, but I can't help with describing this image.")
+        page.get_by_role("link", name="Look at the texts").first.click()
+        page.get_by_text("Findings", exact=True).click()
+        page.get_by_role("combobox", name="Order").select_option("flawed")
+        page.get_by_role("button", name="Caption again").first.click()
+        page.get_by_role("region", name="New caption").get_by_role(
+            "button", name="Use the new one"
+        ).wait_for()
+        page.wait_for_timeout(1500)
+        page.screenshot(path=docs / "page-review.png")
+        page.get_by_role("combobox", name="Layout").select_option("grid")
+        page.get_by_text("Find and replace").click()
+        page.get_by_label("Find", exact=True).fill("circle")
+        page.get_by_label("Replace by").fill("disc")
+        page.get_by_role("button", name="Preview in all").click()
+        page.get_by_text("would change").wait_for()
+        page.wait_for_timeout(1500)
+        page.screenshot(path=docs / "page-changes.png")
         browser.close()
 
 

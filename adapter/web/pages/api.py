@@ -1,7 +1,5 @@
 """`/api`: what the page shows and does, for scripts too."""
 
-from typing import Literal
-
 from aiohttp import web
 
 from adapter.caption.prompt_choice import DEFAULT_LENGTH, DEFAULT_STYLE, PromptChoice
@@ -25,28 +23,17 @@ from adapter.web.error_response import json_response
 from adapter.web.face import FACE, Face
 from adapter.web.pages import datasets, picture_routes, recaptioning, review_routes
 from adapter.web.pages.event_answer import answer_events, error_body
+from adapter.web.pages.openapi import describe
 from adapter.web.pages.own_styles import OwnStyles, StyleBody
 from adapter.web.pages.recent_folders import RecentFolders
 from adapter.web.pages.session import Sessions
+from adapter.web.pages.session_body import EngineBody, SessionBody
 from adapter.web.pages.trial import TrialBody, trial_events
-from adapter.web.wire import WireModel, validate
+from adapter.web.wire import validate
 
 SESSIONS = web.AppKey("sessions", Sessions)
 
 routes = web.RouteTableDef()
-
-
-class SessionBody(WireModel):
-    """The body of `POST /api/session`: the link's token, or the key."""
-
-    secret: str
-
-
-class EngineBody(WireModel):
-    """The body of `POST /api/engine`. `force` ends what is under way."""
-
-    action: Literal["start", "release", "stop"]
-    force: bool = False
 
 
 def make_api(settings: Settings, sessions: Sessions) -> web.Application:
@@ -56,13 +43,22 @@ def make_api(settings: Settings, sessions: Sessions) -> web.Application:
     app[SETTINGS] = settings
     app[SESSIONS] = sessions
     app[datasets.RECENT] = RecentFolders(settings.data_dir)
-    app.add_routes(routes)
-    app.add_routes(datasets.routes)
-    for more in (review_routes, picture_routes, recaptioning):
-        app.add_routes(more.routes)
+    app.add_routes(all_routes())
     app.cleanup_ctx.extend([review_routes.reviews, picture_routes.pictures])
     app.on_shutdown.append(review_routes.close_reviews)
     return app
+
+
+def all_routes() -> list[web.RouteDef]:
+    """Gives all routes, with paths below `/api`."""
+    tables = (routes, datasets.routes, review_routes.routes, picture_routes.routes, recaptioning.routes)
+    return [route for table in tables for route in table if isinstance(route, web.RouteDef)]
+
+
+@routes.get("/openapi.json")
+async def description(request: web.Request) -> web.Response:
+    """Answers this description."""
+    return json_response(describe(all_routes()))
 
 
 @routes.post("/session")

@@ -53,6 +53,7 @@ def main(link: str) -> None:
         page.wait_for_timeout(1500)
         page.screenshot(path=docs / "page-review.png")
         page.get_by_role("combobox", name="Layout").select_option("grid")
+        page.get_by_text("Findings", exact=True).click()
         page.get_by_text("Find and replace").click()
         page.get_by_label("Find", exact=True).fill("circle")
         page.get_by_label("Replace by").fill("disc")

@@ -147,7 +147,7 @@ function Filter() {
     </label>
     <label>CLIP tokens
       <select value=${over} onChange=${(event) => setFilter({ over: event.target.value })}>
-        <option value="">any number</option>
+        <option value="">any</option>
         <option value="75">over CLIP's 77</option>
         <option value="225">over 225</option>
         <option value="512">over 512</option>

@@ -60,12 +60,14 @@ class Briefs:
         ]
         if not known:
             return Brief()
-        found, form = max(known, key=lambda one: one[0].end())
-        words = found.groupdict().get("words")
-        name, rest = self._read_options(prompt[found.end() :].strip())
+        known.sort(key=lambda one: one[0].end(), reverse=True)
+        # A style may be a whole prompt of another one: with its number of words, and with its options.
+        words = next((words for found, _ in known if (words := found.groupdict().get("words"))), None)
+        options = [self._read_options(prompt[found.end() :].strip()) for found, _ in known]
+        name = next((name for name, _ in options if name), "")
         return Brief(
-            form=form,
-            has_own_words=bool(rest),
+            form=known[0][1],
+            has_own_words=bool(options[0][1]),
             may_be_short=words is not None and int(words) <= MAX_FEW_WORDS,
             name="" if name == NO_NAME else name,
             no_watermark="watermark" not in prompt.lower(),

@@ -74,13 +74,13 @@ class PromptBook(StrictModel):
         Raises SettingsError as `parse` does, and then changes nothing.
         """
         own = _parsed(OwnStyles, content, source).styles
-        self._check_references({**self.styles, **own}, source)
-        for name in self._own:
-            del self.styles[name]
-        self.styles.update(self._hidden)
-        self._hidden = {name: self.styles[name] for name in own if name in self.styles}
+        project = {name: style for name, style in self.styles.items() if name not in self._own}
+        project.update(self._hidden)
+        self._check_references({**project, **own}, source)
+        self._hidden = {name: project[name] for name in own if name in project}
         self._own = own
-        self.styles.update(own)
+        # All at once, because others may read it meanwhile.
+        self.__dict__["styles"] = {**project, **own}
         self.__dict__.pop("briefs", None)
 
     def _check_references(self, styles: Mapping[str, Style], source: str) -> None:

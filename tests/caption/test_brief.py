@@ -1,5 +1,6 @@
 """What a prompt asks for."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,15 @@ def test_of_a_wording_with_one_place_twice_wants_it_filled_alike() -> None:
         Form.PROSE, name="Ada", no_watermark=True
     )
     assert briefs.of("Say it in 9 words, 8!") == Brief()
+
+
+def test_of_a_style_that_is_a_whole_prompt_knows_its_number_of_words_and_its_name() -> None:
+    """Settings that are kept as a style are judged as they were before."""
+    choice = PromptChoice(caption_type="Descriptive", length="5", options=(NAMING,), name="Ada")
+    prompt = BOOK.prompt(choice)
+    book = BOOK.model_copy(deep=True)
+    book.put_own(json.dumps({"styles": {"mine": {"prompt": prompt, "form": "prose"}}}).encode(), "own")
+    brief = book.briefs.of(prompt)
+    assert (brief.may_be_short, brief.name, brief.has_own_words) == (True, "Ada", False)
+    assert brief == BOOK.briefs.of(prompt)
+    assert book.briefs.of(f"{prompt} Answer in German.").has_own_words

@@ -3,16 +3,15 @@
 Thus a client that can only offer a list of models offers every style.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, count
 
 from adapter.caption.prompts import PromptBook
+from adapter.caption.style_name import slug
 from adapter.errors import ModelNotFoundError
 
 SERVED_MODEL = "joycaption"  # a stable name, whatever folder or hub name the weights have
-NO_WORD = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True)
@@ -81,5 +80,4 @@ class VirtualModels:
 
 def _id(name: str) -> str:
     """Gives `joycaption:descriptive-casual` for `Descriptive (Casual)`."""
-    words = NO_WORD.sub("-", name.lower()).strip("-")
-    return f"{SERVED_MODEL}:{words}"
+    return f"{SERVED_MODEL}:{slug(name)}"

@@ -1,5 +1,7 @@
 """`/api`: what the page shows and does, for scripts too."""
 
+import asyncio
+
 from aiohttp import web
 
 from adapter.caption.prompt_choice import DEFAULT_LENGTH, DEFAULT_STYLE, PromptChoice
@@ -129,14 +131,15 @@ async def save_style(request: web.Request) -> web.Response:
     """Saves settings as a style of the user's own."""
     shared = request.config_dict
     body = validate(await shared[BODIES].read_object(request, shared[SETTINGS].max_body_bytes), StyleBody)
-    OwnStyles(own_styles_path(), shared[BOOK]).save(body)
-    return json_response({"name": body.as_name.strip()}, status=201)
+    await asyncio.to_thread(OwnStyles(own_styles_path(), shared[BOOK]).save, body)
+    return json_response({"name": body.as_name}, status=201)
 
 
-@routes.delete("/styles/{name}")
+@routes.delete("/styles/{name:[^/]+}")
 async def remove_style(request: web.Request) -> web.Response:
     """Removes a style of the user's own."""
-    OwnStyles(own_styles_path(), request.config_dict[BOOK]).remove(request.match_info["name"])
+    styles = OwnStyles(own_styles_path(), request.config_dict[BOOK])
+    await asyncio.to_thread(styles.remove, request.match_info["name"])
     return json_response({"status": "done"})
 
 

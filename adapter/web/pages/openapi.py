@@ -1,5 +1,6 @@
 """The OpenAPI description of `/api`, made from its routes and the models of their bodies."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -107,6 +108,11 @@ ERROR = {
 }
 
 
+def plain(path: str) -> str:
+    """Gives a route's path without what a part of it must match."""
+    return re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path)
+
+
 def describe(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
     """Gives the description of these routes as an OpenAPI 3.1 document."""
     bodies = {operation.body for operation in OPERATIONS.values() if operation.body is not None}
@@ -116,16 +122,17 @@ def describe(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
     )
     paths: dict[str, dict[str, Any]] = {}
     for route in sorted(routes, key=lambda route: (route.path, route.method)):
-        operation = OPERATIONS[f"{route.method} {route.path}"]
+        path = plain(route.path)
+        operation = OPERATIONS[f"{route.method} {path}"]
         summary = " ".join((route.handler.__doc__ or "").split("\n\n")[0].split())
-        described = _described(operation, route.path, summary)
-        if route.path == "/session":
+        described = _described(operation, path, summary)
+        if path == "/session":
             described["security"] = []  # it shows a secret in its body
-        if route.path == "/datasets/{id}/items":
+        if path == "/datasets/{id}/items":
             types = defined["$defs"][FilterBody.__name__]["properties"]
             for parameter in described["parameters"]:
                 parameter["schema"] = types.get(parameter["name"], parameter["schema"])
-        paths.setdefault(f"/api{route.path}", {})[route.method.lower()] = described
+        paths.setdefault(f"/api{path}", {})[route.method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {"title": "JoyCaption server", "version": __version__},

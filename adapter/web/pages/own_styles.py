@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from adapter.caption.prompts import PromptBook
 from adapter.caption.style import PromptStyle, StyleSampling
+from adapter.caption.style_name import refuse_style_name
 from adapter.errors import (
     InvalidRequestError,
     SettingsError,
@@ -24,14 +25,17 @@ from adapter.errors import (
 from adapter.own_styles_file import read_own_styles
 from adapter.web.pages.trial import Wanted
 
-MAX_STYLE_NAME = 60
 MAX_STYLES = 500
 
 
 class StyleBody(Wanted):
-    """The body of `POST /api/styles`: the style's `name`, and the settings that it stands for."""
+    """The body of `POST /api/styles`: the style's `name`, and the settings that it stands for.
 
-    as_name: Annotated[str, Field(alias="name", min_length=1, max_length=MAX_STYLE_NAME)]
+    `replace` lets it take the place of a style of that name.
+    """
+
+    as_name: Annotated[str, StringConstraints(strip_whitespace=True), Field(alias="name")]
+    replace: bool = False
 
     def saved(self, book: PromptBook) -> PromptStyle:
         """Gives the style. Raises UnknownStyleError and WrongFieldError."""
@@ -41,7 +45,8 @@ class StyleBody(Wanted):
         )
         own = book.style_sampling(self.whole_choice).model_dump(exclude_none=True)
         sampling = own | given.model_dump(exclude_none=True)
-        form = None if asked.brief is None else asked.brief.form
+        # What was asked in the user's own words may ask for anything, and is judged so.
+        form = None if asked.brief is None or asked.brief.has_own_words else asked.brief.form
         return PromptStyle.model_validate(
             {
                 "prompt": asked.prompt.strip(),
@@ -59,18 +64,17 @@ class OwnStyles:
         self._book = book
 
     def save(self, body: StyleBody) -> None:
-        """Saves a style, in the place of one of that name.
+        """Saves a style.
 
         Raises WrongFieldError, InvalidRequestError where the file holds a mistake, and WriteError.
         """
-        name = body.as_name.strip()
-        if not name or not name.isprintable() or "/" in name or name.startswith("."):
-            raise WrongFieldError("name", "should be a word or some: without a slash, and no dot before it")
-        if self._book.caption_type(name) is not None:
-            raise WrongFieldError("name", "is that of a caption type already")
+        name, book = body.as_name, self._book
+        refuse_style_name(name, {**book.caption_types, **book.caption_type_aliases}, book.styles)
         style = body.saved(self._book).model_dump(exclude_none=True)
 
         def put(styles: dict[str, Any]) -> None:
+            if not body.replace and name in {**book.styles, **styles}:
+                raise WrongFieldError("name", "is that of a style that there is already")
             if name not in styles and len(styles) >= MAX_STYLES:
                 raise InvalidRequestError(f"There are {MAX_STYLES} styles already: delete some")
             styles[name] = style

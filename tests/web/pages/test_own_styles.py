@@ -38,7 +38,12 @@ async def test_a_saved_style_counts_at_once_and_on_all_faces(
     assert (status, answer) == (201, {"name": "shot"})
     kept = json.loads(path.read_text())["styles"]["shot"]
     assert kept["prompt"].endswith("Mention Ann.")
-    assert (kept["form"], kept["sampling"]) == ("prose", {"temperature": 0.2, "max_tokens": 99})
+    assert kept["sampling"] == {"temperature": 0.2, "max_tokens": 99}
+    assert "form" not in kept, "words of the user's own may ask for any"
+    await owner.post("/api/styles", {"name": "tags", "style": "booru"})
+    assert json.loads(path.read_text())["styles"]["tags"]["form"] == "tags"
+    async with owner.session.delete(owner.server.make_url("/api/styles/tags")) as response:
+        assert response.status == 200
     _, choices = await owner.get("/api/prompts")
     assert (choices["own_styles"], choices["style_sampling"]) == (["shot"], {"shot": kept["sampling"]})
     assert "shot" in (await owner.get("/prompts"))[1]["styles"]
@@ -64,7 +69,9 @@ async def test_a_saved_style_counts_at_once_and_on_all_faces(
 async def test_a_style_of_the_project_comes_back_when_its_namesake_goes(owner: Service) -> None:
     """A user may have another idea of it for a while."""
     _, before = await owner.get("/api/prompts")
-    assert (await owner.post("/api/styles", {"name": "booru", "prompt": "Say tags."}))[0] == 201
+    assert (await owner.post("/api/styles", {"name": "booru", "prompt": "Say tags."}))[0] == 400
+    taking = {"name": "booru", "prompt": "Say tags.", "replace": True}
+    assert (await owner.post("/api/styles", taking))[0] == 201
     _, choices = await owner.get("/api/prompts")
     assert choices["styles"]["booru"] == "Say tags."
     async with owner.session.delete(owner.server.make_url("/api/styles/booru")) as response:
@@ -73,7 +80,21 @@ async def test_a_style_of_the_project_comes_back_when_its_namesake_goes(owner: S
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "a/b", ".a", "a\nb", "a\0b", "x" * 61, "Straightforward", "../../x", "\u202ea"]
+    "name",
+    [
+        "",
+        " ",
+        "a/b",
+        "a,b",
+        ".a",
+        "a\nb",
+        "a\0b",
+        "x" * 61,
+        "art_critic",
+        "Straightforward",
+        "../../x",
+        "\u202ea",
+    ],
 )
 async def test_names_that_could_do_harm_are_refused(owner: Service, path: Path, name: str) -> None:
     """Files may be named by them."""
@@ -125,4 +146,5 @@ def test_there_are_not_ever_more_of_them(path: Path, book: PromptBook) -> None:
     styles = OwnStyles(path, book.model_copy(deep=True))
     with pytest.raises(Exception, match="delete some"):
         styles.save(StyleBody.model_validate({"name": "new", "prompt": "Say it."}))
-    styles.save(StyleBody.model_validate({"name": "s1", "prompt": "Say it otherwise."}))
+    taking = {"name": "s1", "prompt": "Say it otherwise.", "replace": True}
+    styles.save(StyleBody.model_validate(taking))

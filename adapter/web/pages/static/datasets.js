@@ -42,6 +42,17 @@ effect(() => {
   }
 });
 
+// A style may be deleted meanwhile.
+effect(() => {
+  if (choices.value === null || settings.value === null) return;
+  const [kind, name] = settings.value.kind.split(/:(.*)/);
+  if (kind === "style" && !Object.hasOwn(choices.value.styles, name)) {
+    settings.value = { ...settings.value, kind: newSettings(choices.value.defaults).kind };
+  }
+  const styles = more.value.styles.filter((style) => Object.hasOwn(choices.value.styles, style));
+  if (styles.length < more.value.styles.length) more.value = { ...more.value, styles };
+});
+
 async function attempt(work) {
   problem.value = "";
   isBusy.value = true;

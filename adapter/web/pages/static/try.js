@@ -153,8 +153,10 @@ function SaveAs({ column }) {
   const submit = (event) => {
     event.preventDefault();
     const name = event.target.elements.name.value.trim();
+    const isKnown = Object.hasOwn(choices.value.styles, name);
+    if (isKnown && !window.confirm(`Put these settings in the place of the style ${name}?`)) return;
     attempt(async () => {
-      await ask("/styles", { ...fieldsOf(settings), name });
+      await ask("/styles", { ...fieldsOf(settings), name, replace: isKnown });
       await load();
       const { seed } = settings;
       change(column.id, {

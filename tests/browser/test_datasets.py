@@ -27,12 +27,12 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-async def choose(page: Page, folder: Path) -> None:
-    """Opens the view, and in it the folder."""
+async def choose(page: Page, folder: Path, told: str = "4 images, 0 of them with a text") -> None:
+    """Opens the view, and in it the folder, of which this is told."""
     await page.get_by_role("link", name="Datasets").click()
     await page.get_by_role("textbox", name="Folder").fill(str(folder))
     await page.get_by_role("button", name="Open").click()
-    await expect(page.get_by_role("region", name="Folder")).to_contain_text("4 images, 0 of them with a text")
+    await expect(page.get_by_role("region", name="Folder")).to_contain_text(told)
 
 
 async def test_a_folder_is_chosen_previewed_and_captioned(opened: Page, folder: Path) -> None:
@@ -132,7 +132,7 @@ async def test_a_run_is_paused_and_goes_on(service: Service, opened: Page, folde
 async def test_folders_tell_what_is_in_them_and_recent_ones_come_back(opened: Page, folder: Path) -> None:
     """With the number of their images and of those with a text."""
     (folder / "below/c.txt").write_text("mine")
-    await choose_any(opened, folder)
+    await choose(opened, folder, "of them with a text")
     await expect(opened.get_by_role("button", name="below")).to_contain_text("1 of 1")
     await opened.get_by_role("button", name="Caption this folder").click()
     await expect(opened.get_by_role("article", name="Run over")).to_contain_text("Done")
@@ -140,14 +140,6 @@ async def test_folders_tell_what_is_in_them_and_recent_ones_come_back(opened: Pa
     await opened.get_by_text("Recent folders").click()
     await opened.get_by_role("list", name="Recent folders").get_by_role("button", name=str(folder)).click()
     await expect(opened.get_by_role("region", name="Folder")).to_contain_text("3 of them with a text")
-
-
-async def choose_any(page: Page, folder: Path) -> None:
-    """Opens the view, and in it the folder, whatever is in it."""
-    await page.get_by_role("link", name="Datasets").click()
-    await page.get_by_role("textbox", name="Folder").fill(str(folder))
-    await page.get_by_role("button", name="Open").click()
-    await expect(page.get_by_role("region", name="Folder")).to_contain_text("of them with a text")
 
 
 async def test_a_folder_is_captioned_by_keyboard_alone(opened: Page, folder: Path) -> None:
@@ -208,7 +200,7 @@ async def test_a_run_s_speed_is_drawn(service: Service, opened: Page, tmp_path: 
         return web.json_response(completion("A picture of something."))
 
     service.engine.answer = slowly
-    await choose_any(opened, folder)
+    await choose(opened, folder, "of them with a text")
     await opened.get_by_role("button", name="Caption this folder").click()
     plot = opened.get_by_role("img", name="Images per second")
     await expect(plot).to_be_visible(timeout=20_000)

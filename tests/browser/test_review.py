@@ -225,12 +225,17 @@ async def test_images_are_captioned_again(review: Page, folder: Path) -> None:
     await tools.get_by_text("Caption again", exact=True).click()
     await tools.get_by_label("Trigger word, put first").fill("sks")
     await tools.get_by_role("button", name="Caption the 2 selected images again").click()
-    await expect(review.get_by_role("region", name="New caption")).to_have_count(2)
+    new = review.get_by_role("region", name="New caption")
+    await expect(new).to_have_count(2)
     await item(review, "a.png").get_by_role("button", name="Keep the old one").click()
     await item(review, "b.png").get_by_role("button", name="Use the new one").click()
-    await expect(review.get_by_role("region", name="New caption")).to_have_count(0)
+    await expect(new).to_have_count(0)
     assert (folder / "a.txt").read_text() == FOX
     assert (folder / "b.txt").read_text().startswith("sks, a picture ")
+    await tools.get_by_role("button", name="Caption the 2 selected images again").click()
+    await tools.get_by_role("button", name="Use all 2 new ones").click()
+    await expect(new).to_have_count(0)
+    await until(lambda: (folder / "a.txt").read_text().startswith("sks, a picture "))
 
 
 async def test_words_and_tags_are_counted(review: Page) -> None:

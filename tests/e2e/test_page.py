@@ -60,3 +60,39 @@ async def test_a_folder_is_captioned(service: RunningService, page: Page, tmp_pa
         text = (tmp_path / name).with_suffix(".txt").read_text()
         assert text == caption(scene, "descriptive")
         await expect(run).to_contain_text(text)
+
+
+async def test_bad_captions_are_found_and_mended(service: RunningService, page: Page, tmp_path: Path) -> None:
+    """By the same somebody: three of them, each by another one of the model's."""
+    bad = {
+        "refusal": "I'm sorry, but I can't help with describing this image.",
+        "loop": "The image shows a circle. " + "It is on the left of it. " * 8,
+        "leak": "The image shows a circle.<|eot_id|>assistant",
+    }
+    for name, (scene, _) in SAMPLES.items():
+        shutil.copy(FOLDER / name, tmp_path)
+        (tmp_path / name).with_suffix(".txt").write_text(caption(scene, "descriptive"))
+    spoiled = list(SAMPLES)[: len(bad)]
+    for name, text in zip(spoiled, bad.values(), strict=True):
+        (tmp_path / name).with_suffix(".txt").write_text(text)
+    await page.goto(f"{service.url}/#token={load_token(service.log.parent / 'data')}")
+    await page.get_by_text("Ready").wait_for()
+    await page.get_by_role("link", name="Review").click()
+    await page.get_by_label("Folder", exact=True).fill(str(tmp_path))
+    await page.get_by_role("button", name="Open").click()
+    await page.get_by_text("Findings", exact=True).click()
+    for kind in bad:
+        await expect(page.get_by_role("button", name=f"{kind} 1")).to_be_visible()
+    await page.get_by_role("combobox", name="State").select_option("flawed")
+    await expect(page.locator(".item .check .name")).to_have_text(sorted(spoiled))
+    tools = page.get_by_role("complementary")
+    await tools.get_by_text("Caption again", exact=True).click()
+    await tools.get_by_text("Sampling").click()
+    await tools.get_by_label("Temperature").fill("0")
+    for name in sorted(spoiled):
+        item = page.get_by_role("listitem").filter(has=page.get_by_text(name, exact=True))
+        await item.get_by_role("button", name="Caption again").click()
+        await item.get_by_role("button", name="Use the new one").click(timeout=60_000)
+        await expect(item).to_contain_text("edited by hand")
+    for name, (scene, _) in SAMPLES.items():
+        assert (tmp_path / name).with_suffix(".txt").read_text() == caption(scene, "descriptive")

@@ -145,13 +145,21 @@ function Filter() {
         )}
       </select>
     </label>
-    <label>CLIP tokens
-      <select value=${over} onChange=${(event) => setFilter({ over: event.target.value })}>
-        <option value="">any</option>
-        <option value="75">over CLIP's 77</option>
-        <option value="225">over 225</option>
-        <option value="512">over 512</option>
-      </select>
+    <label>CLIP tokens over
+      <input
+        type="number"
+        min="0"
+        step="1"
+        list="limits"
+        placeholder="any"
+        value=${over}
+        onInput=${(event) => setFilter({ over: event.target.value })}
+      />
+      <datalist id="limits">
+        <option value="75">CLIP's 77, without begin and end</option>
+        <option value="225">three windows of CLIP's</option>
+        <option value="512">what T5's readers take</option>
+      </datalist>
     </label>
     ${Object.keys(styles).length > 1 &&
     html`<label>Text

@@ -184,7 +184,7 @@ export function Items({ recaption }) {
         const item = itemAt(index);
         return html`<div
           key=${key}
-          ref=${virtualizer.measureElement}
+          ref=${item ? virtualizer.measureElement : null}
           data-index=${index}
           role="listitem"
           aria-setsize=${total}
@@ -200,7 +200,7 @@ export function Items({ recaption }) {
         >
           ${item
             ? html`<${Item} item=${item} place=${index} recaption=${recaption} />`
-            : html`<div class="item waiting">…</div>`}
+            : html`<div class="item waiting" style=${{ height: `${HEIGHTS[layout.value]}px` }}>…</div>`}
         </div>`;
       })}
     </div>

@@ -135,7 +135,7 @@ let timer = 0;
 export function setFilter(part) {
   filter.value = { ...filter.value, ...part };
   clearTimeout(timer);
-  timer = setTimeout(() => look(), "q" in part ? FILTER_MS : 0);
+  timer = setTimeout(() => look(), "q" in part || "over" in part ? FILTER_MS : 0);
 }
 
 // Drops what is known of the items, but goes on showing it until it is there anew.
@@ -312,6 +312,18 @@ export async function captionAgain(ids, fields) {
     }
   });
   for (const id of waiting) propose(id, undefined);
+}
+
+// Takes all new captions that are shown, but not over what was changed meanwhile.
+export function useAll() {
+  return attempt(async () => {
+    for (const [id, proposal] of proposals.value) {
+      if (!proposal?.text) continue;
+      const item = await ask(`${base()}/item?image=${encodeURIComponent(id)}`);
+      const old = item.texts[0] ?? NO_TEXT;
+      if (await save(item, old.style, proposal.text, old.hash)) propose(id, undefined);
+    }
+  });
 }
 
 export async function nextFlawed() {

@@ -18,6 +18,7 @@ import {
   setFilter,
   targetName,
   undo,
+  useAll,
   view,
   NO_FILTER,
 } from "/page/review_state.js";
@@ -157,6 +158,7 @@ function Tags() {
 function Again() {
   if (settings.value === null) return null;
   const waiting = [...proposals.value.values()].filter((one) => one === null).length;
+  const ready = [...proposals.value.values()].filter((one) => one?.text).length;
   const isChosen = selected.value.size > 0;
   return html`<details>
     <summary>Caption again${waiting > 0 && ` (${waiting} under way)`}</summary>
@@ -173,6 +175,7 @@ function Again() {
       <button disabled=${!isChosen} onClick=${() => recaption([...selected.value])}>
         ${isChosen ? `Caption ${targetName()} again` : "Select images to caption them again"}
       </button>
+      ${ready > 1 && html`<button onClick=${useAll}>Use all ${ready} new ones</button>`}
       <p class="facts">New captions are shown beside the old ones, and nothing is written until you take them.</p>
     </div>
   </details>`;

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from adapter.dataset.decide import KeepEdited
 from adapter.dataset.history import Replaced
 from adapter.dataset.ledger import Ledger
+from adapter.dataset.placing import placing
 from adapter.dataset.records import Entry
 from adapter.dataset.texts import text_file
 from adapter.errors import LedgerError, WriteError
@@ -30,12 +32,24 @@ class Edit:
     entry: Entry | None = None
 
 
-def write_edits(ledger: Ledger, edits: Sequence[Edit]) -> list[WriteError | None]:
-    """Makes the changes, and gives what went wrong with each: None where it is in its place.
+# What came of an edit: None where it is in its place, KeepEdited where somebody has changed the text since it
+# was seen, and it stays as it is.
+Outcome = KeepEdited | WriteError | None
 
-    A text that isn't as it was seen stays as it is. What is replaced is safe in the ledger before. Raises
-    LedgerError, and then nothing is changed.
+
+def write_edits(ledger: Ledger, edits: Sequence[Edit]) -> list[Outcome]:
+    """Makes the changes, and gives what came of each.
+
+    What is replaced is safe in the ledger before. Raises LedgerError, and then nothing is changed.
     """
+    if not edits:
+        return []
+    # Whoever edits the same text at the same time would use the same temporary file.
+    with placing(ledger.path):
+        return _write(ledger, edits)
+
+
+def _write(ledger: Ledger, edits: Sequence[Edit]) -> list[Outcome]:
     with ThreadPoolExecutor(min(SYNC_THREADS, max(1, len(edits))), "edit") as threads:
         staged = list(threads.map(lambda edit: _stage(edit, ledger.marker + MARK), edits))
     begun = [edit for edit, one in zip(edits, staged, strict=True) if isinstance(one, str)]
@@ -66,10 +80,11 @@ def _stage(edit: Edit, marker: str) -> str | WriteError:
         return error
 
 
-def _put(edit: Edit, temporary: str) -> WriteError | None:
+def _put(edit: Edit, temporary: str) -> Outcome:
     try:
         if (text_file.read(edit.place) or b"") != edit.old:
-            raise WriteError("It was changed meanwhile, and stays as it is")
+            text_file.discard(temporary)
+            return KeepEdited()
         if edit.new:
             text_file.put_in_place(temporary, edit.place)
         else:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from adapter.caption.quality import judge
 from adapter.caption.repair import repaired
+from adapter.dataset.decide import KeepEdited
 from adapter.dataset.editing import Edit, write_edits
 from adapter.dataset.judging import Read, Standard, decoded
 from adapter.dataset.ledger import Ledger
@@ -64,6 +65,8 @@ class Fixer:
         for (path, _), error in zip(taken, outcomes, strict=True):
             if error is None:
                 self.fixed += 1
+            elif isinstance(error, KeepEdited):
+                self.problems.append((path, "It was changed meanwhile, and stays as it is"))
             else:
                 self.problems.append((path, error.message))
 

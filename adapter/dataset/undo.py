@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from adapter.dataset.decide import KeepEdited
 from adapter.dataset.editing import Edit, write_edits
 from adapter.dataset.history import Replaced
 from adapter.dataset.inputs.image_file import is_below
@@ -76,10 +77,13 @@ def _put_back(
                 edits.append(changed)
     ledger.record(entries)
     for edit, problem in zip(edits, write_edits(ledger, edits), strict=True):
-        if problem is None:
-            back.append(edit.output)
-        else:
-            undone.fail(problem)
+        match problem:
+            case None:
+                back.append(edit.output)
+            case KeepEdited():
+                undone.kept += 1
+            case WriteError():
+                undone.fail(problem)
     undone.restored += len(back)
     return back
 
@@ -95,13 +99,19 @@ def _change(base: str | None, one: Replaced, entry: Entry | None, *, force: bool
     is_in_ledger = entry is not None and entry.text is not None
     now = entry.text.encode() if entry and entry.text is not None else text_file.read(place) or b""
     now_hash = text_file.content_hash(now)
-    if now_hash != one.hash and not force:
+    # A process that was killed may have recorded a change without making it: then the text is as it was.
+    if now_hash != one.hash and now != one.text and not force:
         return None
     if entry is not None and is_in_ledger:
         text = one.text.decode("utf-8", "replace")
         return replace(entry, hash=text_file.content_hash(one.text), text=text)
-    # Without a hash the text counts as somebody's own, which no run replaces unless it is told to.
-    changed = None if entry is None else replace(entry, hash=None, previous_hash=now_hash)
+    # Without a hash the text counts as somebody's own, which no run replaces unless it is told to. An edit of
+    # what a run wrote counts so anyway, and once that is put back it is the run's again.
+    back_hash = text_file.content_hash(one.text)
+    is_edit = entry is not None and entry.hash != now_hash and entry.previous_hash != back_hash
+    if entry is None or is_edit or entry.hash == back_hash:
+        return Edit(place, one.output, now, one.text)
+    changed = replace(entry, hash=None, previous_hash=now_hash)
     return Edit(place, one.output, now, one.text, changed)
 
 

@@ -9,11 +9,13 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from adapter.caption.answer import Answer
 from adapter.dataset.decide import Existing, KeepEdited
 from adapter.dataset.history import Replaced
 from adapter.dataset.ledger import Ledger
+from adapter.dataset.placing import placing
 from adapter.dataset.planning import Job, Task
 from adapter.dataset.records import WRITTEN, Entry, Failure, to_failure
 from adapter.dataset.texts.text_store import Staged, Texts
@@ -82,7 +84,7 @@ class Writer:
             for one in staged:
                 self._texts.discard(one)
             raise
-        outcomes = [self._put(one) if isinstance(one, _Begun) else one for one in begun]
+        outcomes = self._put_all(batch, begun)
         late = [
             outcome if isinstance(one, _Begun) else None for one, outcome in zip(begun, outcomes, strict=True)
         ]
@@ -127,13 +129,34 @@ class Writer:
         )
         return _Begun(answer, staged, entry)
 
+    def _put_all(
+        self, batch: Sequence[Finished], begun: Sequence[_Begun | KeepEdited | CaptionError]
+    ) -> list[Outcome]:
+        """Puts what is begun into its place, by one ledger after the other, and gives what came of all."""
+        by_ledger: dict[Path, list[int]] = {}
+        outcomes: dict[int, Outcome] = {}
+        for number, (finished, one) in enumerate(zip(batch, begun, strict=True)):
+            if isinstance(one, _Begun):
+                by_ledger.setdefault(finished.job.dataset.ledger.path, []).append(number)
+            else:
+                outcomes[number] = one
+        for path, numbers in by_ledger.items():
+            some = [(number, one) for number in numbers if isinstance(one := begun[number], _Begun)]
+            try:
+                with placing(path):
+                    outcomes |= {number: self._put(one) for number, one in some}
+            except LedgerError as error:
+                for number, one in some:
+                    self._texts.discard(one.staged)
+                    outcomes[number] = WriteError(error.message)
+        return [outcomes[number] for number in range(len(batch))]
+
     def _put(self, begun: _Begun) -> Written | KeepEdited | WriteError:
         try:
-            if not self._texts.put(begun.staged):
-                return KeepEdited()
+            is_there = self._texts.put(begun.staged)
         except WriteError as error:
             return error
-        return Written(begun.answer, begun.staged.previous is not None)
+        return Written(begun.answer, begun.staged.previous is not None) if is_there else KeepEdited()
 
     def _record(self, batch: Sequence[Finished], outcomes: Sequence[_Begun | Outcome | None]) -> None:
         """Writes entries of what is begun and failures of what failed, ledger by ledger.

@@ -1,13 +1,20 @@
 """Captions onto the disk."""
 
+import contextlib
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from adapter.dataset.decide import Existing, KeepEdited
+from adapter.dataset.decide import Existing, Facts, KeepEdited, Record, Text, decide
+from adapter.dataset.editing import Edit, write_edits
+from adapter.dataset.editing import Outcome as EditOutcome
 from adapter.dataset.history import Replaced
+from adapter.dataset.ledger import Ledger
+from adapter.dataset.placing import placing
 from adapter.dataset.selection import Dataset
 from adapter.dataset.texts.in_ledger import TextsInLedger
 from adapter.dataset.texts.sidecars import Sidecars
@@ -17,6 +24,7 @@ from adapter.dataset.writer import Finished, Outcome, Writer, Written
 from adapter.errors import EmptyCaptionError, ImageDamagedError, LedgerError, WriteError
 from adapter.stable_hash import stable_hash
 from tests.datasets import finished
+from tests.waiting import until
 
 
 def write(batch: list[Finished], texts: Texts | None = None) -> list[Outcome]:
@@ -53,6 +61,52 @@ def test_write_over_a_text_that_was_changed_meanwhile_keeps_it(tmp_path: Path, d
     (outcome,) = write([finished(dataset, "a.png")], texts)
     assert isinstance(outcome, Written)
     assert (tmp_path / "a.txt").read_text() == "a cat"
+
+
+@pytest.mark.parametrize("overwrite_edited", [False, True])
+async def test_write_keeps_what_is_edited_at_the_last_moment(
+    tmp_path: Path, dataset: Dataset, overwrite_edited: bool
+) -> None:
+    """When the caption is on the disk already: no history has what would be lost."""
+    (tmp_path / "a.txt").write_bytes(b"old")
+    texts = Sidecars(Existing.OVERWRITE, overwrite_edited=overwrite_edited)
+    batch = [finished(dataset, "a.png", seen=b"old"), finished(dataset, "b.png")]
+    with ThreadPoolExecutor(1) as threads:
+        with placing(dataset.ledger.path):
+            writing = threads.submit(write, batch, texts)
+            await until(lambda: len(dataset.ledger.lookup(["a.txt", "b.txt"])) == 2)
+            (tmp_path / "a.txt").write_bytes(b"edited")
+        kept, written = writing.result()
+    assert (kept, type(written)) == (KeepEdited(), Written)
+    assert (tmp_path / "a.txt").read_text() == "edited"
+    assert not list(tmp_path.glob(".*.tmp"))
+    entry = dataset.ledger.lookup(["a.txt"])["a.txt"]
+    record = Record(is_ours=True, hash=entry.hash, previous_hash=entry.previous_hash)
+    facts = Facts(Existing.OVERWRITE, text=Text(content_hash(b"edited")), record=record)
+    assert decide(facts) == KeepEdited(), "it counts as edited by hand from then on"
+
+
+def test_write_loses_no_edit_that_comes_at_the_same_time(tmp_path: Path, dataset: Dataset) -> None:
+    """It is there, or can be put back, or whoever made it was told that the text had changed."""
+    texts = Sidecars(Existing.OVERWRITE, overwrite_edited=True)
+    together = threading.Barrier(2)
+
+    def edit() -> list[EditOutcome]:
+        with contextlib.closing(Ledger.open(dataset.ledger.path, alone=False)) as ledger:
+            together.wait()
+            return write_edits(ledger, [Edit(str(tmp_path / "a.txt"), "a.txt", b"old", b"edited")])
+
+    for _ in range(20):
+        (tmp_path / "a.txt").write_bytes(b"old")
+        batch = [finished(dataset, "a.png", seen=b"old")]
+        with ThreadPoolExecutor(1) as threads:
+            editing = threads.submit(edit)
+            together.wait()
+            write(batch, texts)
+            outcome = editing.result()
+        runs = dataset.ledger.history.runs()
+        kept = [one.text for run in runs for one in dataset.ledger.history.replaced(run.number)]
+        assert outcome == [KeepEdited()] or b"edited" in [(tmp_path / "a.txt").read_bytes(), *kept]
 
 
 def test_write_records_what_it_replaces(tmp_path: Path, dataset: Dataset) -> None:

@@ -19,6 +19,7 @@ from adapter.errors import InvalidRequestError, WriteError
 
 MAX_PROBLEMS = 20
 MAX_PREVIEW_S = 30.0
+MAX_SHOWN = 2_000_000  # characters in one answer
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,12 @@ def preview_change(
 ) -> Previewed:
     """Gives what a change would do to the texts of items, and `count` of the changes from the `first` on.
 
-    With `style` only texts of that style are meant. Raises WrongFieldError, WriteError.
+    Of long texts fewer are shown, but one at least. With `style` only texts of that style are meant. Raises
+    WrongFieldError, WriteError.
     """
     changed = change.compiled()
-    shown, total = [], 0
+    shown: list[tuple[str, str, str]] = []
+    total, characters = 0, 0
     ends = time.monotonic() + MAX_PREVIEW_S
     with contextlib.closing(Index.open(path)) as index:
         for _, text in _texts(index, numbers, style):
@@ -69,8 +72,9 @@ def preview_change(
                 )
             after = changed(text.text)
             if after != text.text:
-                if first <= total < first + count:
+                if first <= total < first + count and characters < MAX_SHOWN:
                     shown.append((text.path, text.text, after))
+                    characters += len(text.text) + len(after)
                 total += 1
     return Previewed(total, tuple(shown))
 

@@ -1,5 +1,6 @@
 """Changes that are made to many texts at once."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,7 @@ from adapter.errors import WrongFieldError
 
 MAX_FIND, MAX_REPLACEMENT = 1000, 10_000  # characters
 MAX_TAGS = 200
+MAX_EXPANDED: Final = 16 * MAX_BYTES  # characters in the place of one match
 TIMEOUT_S: Final = 1.0  # for one text: some expressions would take years
 
 
@@ -35,21 +37,38 @@ class Replace:
             raise WrongFieldError("replacement", f"has more than {MAX_REPLACEMENT} characters")
         flags = regex.MULTILINE | (regex.IGNORECASE if self.ignores_case else 0)
         try:
-            pattern = regex.compile(self.find if self.is_expression else regex.escape(self.find), flags)
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore"
+                )  # of sets such as `[[a]` that later versions may read otherwise
+                pattern = regex.compile(self.find if self.is_expression else regex.escape(self.find), flags)
         except (regex.error, RecursionError, OverflowError, MemoryError) as error:
             raise WrongFieldError("find", f"is no regular expression: {error}") from error
         replacement = self.replacement if self.is_expression else self.replacement.replace("\\", r"\\")
         # Enough of them to make the text too long, and no more.
         most = 1 + MAX_BYTES // max(1, len(replacement))
+        references = replacement.count("\\") if self.is_expression else 0
+
+        def expanded(match: regex.Match[str]) -> str:
+            longest = max((len(group) for group in (match[0], *match.groups()) if group), default=0)
+            if longest * references > MAX_EXPANDED:
+                raise WrongFieldError("replacement", "makes a text far too long")
+            return match.expand(replacement)
 
         def change(text: str) -> str:
             try:
-                return pattern.sub(replacement, text, count=most, timeout=TIMEOUT_S)
+                return pattern.sub(
+                    expanded if references else replacement, text, count=most, timeout=TIMEOUT_S
+                )
             except TimeoutError as error:
                 raise WrongFieldError(
                     "find", f"takes more than {TIMEOUT_S:g} s for one text: make it simpler"
                 ) from error
-            except (regex.error, IndexError, MemoryError) as error:
+            except MemoryError as error:
+                raise WrongFieldError(
+                    "find", "takes too much memory for one text: make it simpler"
+                ) from error
+            except (regex.error, IndexError) as error:
                 raise WrongFieldError("replacement", f"doesn't fit the expression: {error}") from error
 
         return change

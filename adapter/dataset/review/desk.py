@@ -30,9 +30,10 @@ from adapter.dataset.review.lookup import (
 from adapter.dataset.review.mending import Conflict, Mended, Mender, Written
 from adapter.dataset.review.reading import Reader
 from adapter.dataset.review.refresh import opened
+from adapter.dataset.review.survey import Survey
 from adapter.dataset.selection import Dataset, Selection, open_datasets
 from adapter.dataset.texts.sidecars import Sidecars
-from adapter.errors import LedgerError
+from adapter.errors import FileMissingError, LedgerError, WrongFieldError
 from adapter.images.sources import ImageFile
 
 
@@ -50,82 +51,98 @@ class Desk:
         self._sidecars = Sidecars(extension=extension)
         self._lock = threading.Lock()
         self._index = Index.open(path)
+        self.is_empty = False  # whether the index was made anew since it was last brought up to date
 
     def close(self) -> None:
         with self._lock:
             self._index.close()
 
+    @contextlib.contextmanager
+    def _using(self) -> Iterator[Index]:
+        """Gives the index to one thread at a time: the one that is at its path by now."""
+        with self._lock:
+            if not self._index.is_in_place():
+                self._index.close()
+                self._index = Index.open(self.path)
+                self.is_empty = True
+            yield self._index
+
     def version(self) -> int:
         """Gives a number that changes when another process has changed the index."""
-        with self._lock:
-            return int(self._index.rows("PRAGMA data_version")[0][0])
+        with self._using() as index:
+            return int(index.rows("PRAGMA data_version")[0][0])
 
     def summary(self) -> Summary:
         """Counts everything."""
-        with self._lock:
-            return summary(self._index)
+        with self._using() as index:
+            return summary(index)
 
     def find(self, meant: ItemFilter) -> "array[int]":
         """Gives the numbers of the items that are meant, in their order. Raises WrongFieldError."""
-        with self._lock:
-            return found(self._index, meant)
+        with self._using() as index:
+            return found(index, meant)
 
     def numbers(self, keys: Sequence[str]) -> "array[int]":
         """Gives the numbers of images by their keys. Raises FileMissingError."""
-        with self._lock:
-            return array("q", (number_of_item(self._index, key) for key in keys))
+        with self._using() as index:
+            return array("q", (number_of_item(index, key) for key in keys))
 
     def items(self, numbers: Sequence[int]) -> list[ReviewedItem]:
         """Gives the items with their texts as these are now, also where the index doesn't know of it yet."""
-        with self._lock:
-            known = items(self._index, numbers)
+        with self._using() as index:
+            known = items(index, numbers)
             changed = [text.path for one in known for text in one.texts if self._has_changed(text)]
             if not changed:
                 return known
             with self._reader() as reader:
-                self._index.put(reader.read(changed))
-            return items(self._index, numbers)
+                index.put(reader.read(changed))
+            return items(index, numbers)
 
     def image(self, key: str) -> tuple[ImageFile, str]:
         """Gives an image's file, and what changes with it. Raises FileMissingError."""
-        with self._lock:
-            number = number_of_item(self._index, key)
-            [(size, mtime_ns)] = self._index.rows("SELECT size, mtime_ns FROM items WHERE id = ?", (number,))
+        with self._using() as index:
+            number = number_of_item(index, key)
+            [(size, mtime_ns)] = index.rows("SELECT size, mtime_ns FROM items WHERE id = ?", (number,))
         return ImageFile(os.path.join(self.root, key)), f"{size:x}-{mtime_ns:x}"
 
     def item(self, key: str) -> ReviewedItem:
         """Gives an item as `items` does. Raises FileMissingError."""
-        return self.items(self.numbers([key]))[0]
+        for item in self.items(self.numbers([key])):
+            return item
+        raise FileMissingError("The dataset has no such image any more")
 
     def write(self, key: str, style: str, text: str, seen: bytes | None) -> int | None:
         """Writes a text in the place of one with the hash `seen`, and gives the number of the change.
 
         Gives None where somebody has changed the text since it was seen: then it stays as it is. Raises
-        FileMissingError, InvalidRequestError, and WriteError also where the text can't be written.
+        FileMissingError, WrongFieldError for a style that this image can't have, and WriteError also where
+        the text can't be written.
         """
-        with self._lock, self._opened() as dataset:
-            [known] = items(self._index, [number_of_item(self._index, key)])
-            path = next((one.path for one in known.texts if one.style == style), None)
-            path = self._sidecars.name(key, style) if path is None else path
-            mender = Mender(dataset, self._index, self.extension)
+        with self._using() as index, self._opened() as dataset:
+            known = items(index, [number_of_item(index, key)])
+            path = next((one.path for item in known for one in item.texts if one.style == style), None)
+            if path is None:
+                path = self._sidecars.name(key, style)
+                if not Survey(self.root, self.extension).is_text_of(key, path):
+                    raise WrongFieldError("style", "would make a text of another image, or of none")
+            mender = Mender(dataset, index, self.extension)
             [outcome] = mender.write([Mended(key, style, path, seen, text.strip())])
             match outcome:
                 case Written():
                     return mender.change
                 case Conflict():
-                    self._index.put(Reader(self.root, dataset).read([path]))
                     return None
                 case error:
                     raise error
 
     def accept(self, key: str, style: str, digest: bytes | None) -> None:
         """Notes that a text is good as it is, or with None no more. Raises FileMissingError."""
-        with self._lock, self._opened() as dataset:
-            [known] = items(self._index, [number_of_item(self._index, key)])
-            for text in known.texts:
-                if text.style == style:
-                    accept(dataset.ledger, {dataset.name(text.path): digest})
-                    self._index.put(Reader(self.root, dataset).read([text.path]))
+        with self._using() as index, self._opened() as dataset:
+            for known in items(index, [number_of_item(index, key)]):
+                for text in known.texts:
+                    if text.style == style:
+                        accept(dataset.ledger, {dataset.name(text.path): digest})
+                        index.put(Reader(self.root, dataset).read([text.path]))
 
     def history(self) -> list[PastRun]:
         """Gives what can be undone, the newest first."""

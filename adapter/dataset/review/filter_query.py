@@ -9,6 +9,7 @@ a minus means NOT.
 
 import re
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import Final
 
 from adapter.caption.text_form import normal_tag
@@ -23,7 +24,9 @@ _TOKEN = re.compile(
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]"
 )
-_WORDLY = re.compile(r"\w")
+_WORDLY = re.compile(r"[^\W_]")  # the index takes an underscore for a space
+_LOWER = {ord(letter): letter.lower() for letter in ascii_uppercase}  # as the index's `lower` does
+_UNENCODABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class _Token:
 
 def parse(query: str) -> Condition | None:
     """Gives the condition that `query` stands for, None for an empty one. Raises WrongFieldError."""
-    if len(query) > MAX_CHARACTERS or "\0" in query:
+    if len(query) > MAX_CHARACTERS or _UNENCODABLE.search(query):
         raise WrongFieldError(FIELD, f"should be a line of at most {MAX_CHARACTERS} characters")
     tokens = list(_tokens(query))
     if not tokens:
@@ -140,7 +143,7 @@ def _term(token: _Token) -> Condition:
     if token.field == "tag":
         return Condition("instr(coalesce(texts.tags, ''), ?) > 0", (f",{normal_tag(token.text)},",))
     if _UNSPACED.search(token.text) or not _WORDLY.search(token.text):
-        return Condition("instr(lower(coalesce(texts.text, '')), ?) > 0", (token.text.lower(),))
+        return Condition("instr(lower(coalesce(texts.text, '')), ?) > 0", (token.text.translate(_LOWER),))
     is_prefix = not token.is_phrase and token.text.endswith("*")
     words = '"' + token.text.rstrip("*").replace('"', '""') + '"' + ("*" if is_prefix else "")
     return Condition("coalesce(texts.id, 0) IN (SELECT rowid FROM words WHERE words MATCH ?)", (words,))

@@ -30,8 +30,9 @@ class Sort(StrEnum):
 
 
 IS_FLAWED = "(texts.weight > 0 AND NOT texts.is_accepted)"
+IS_TEXT = "(texts.hash IS NOT NULL OR texts.is_stale OR texts.problem != '')"  # or may be one
 _CONDITIONS = {
-    State.NONE: "(texts.hash IS NULL AND texts.is_stale IS NOT 1 AND coalesce(texts.problem, '') = '')",
+    State.NONE: f"NOT EXISTS (SELECT 1 FROM texts WHERE texts.item = items.id AND {IS_TEXT})",  # noqa: S608
     State.WRITTEN: f"texts.state = '{State.WRITTEN}'",
     State.EDITED: f"texts.state = '{State.EDITED}'",
     State.FOUND: f"texts.state = '{State.FOUND}'",

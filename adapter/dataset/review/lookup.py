@@ -9,7 +9,7 @@ from typing import Final
 from adapter.caption.flaws import Kind
 from adapter.dataset.clip_length import LIMITS
 from adapter.dataset.review.index import Index
-from adapter.dataset.review.item_filter import IS_FLAWED, ItemFilter, State
+from adapter.dataset.review.item_filter import IS_FLAWED, IS_TEXT, ItemFilter, State
 from adapter.dataset.stored_name import from_stored, to_stored
 from adapter.errors import FileMissingError
 
@@ -88,7 +88,7 @@ def items(index: Index, numbers: Sequence[int]) -> list[ReviewedItem]:
             state, flaws, is_accepted, clip_tokens, problem = rest
             texts.setdefault(number, []).append(
                 ReviewedText(
-                    style,
+                    from_stored(style),
                     from_stored(path),
                     mtime_ns,
                     size,
@@ -135,7 +135,7 @@ def summary(index: Index) -> Summary:
         f"coalesce(sum(problem != ''), 0), {state_counts}, {over_counts} FROM texts"
     )
     [(images,)] = index.rows("SELECT count(*) FROM items")
-    [(with_text,)] = index.rows("SELECT count(DISTINCT item) FROM texts WHERE hash IS NOT NULL OR is_stale")
+    [(with_text,)] = index.rows(f"SELECT count(DISTINCT item) FROM texts WHERE {IS_TEXT}")  # noqa: S608
     failures = Counter[str]()
     for code, number in index.rows(
         "SELECT failure, count(*) FROM items WHERE failure IS NOT NULL GROUP BY failure"
@@ -162,6 +162,9 @@ def summary(index: Index) -> Summary:
             State.UNREADABLE.value: unreadable,
         },
         {kind.value: kinds[kind] for kind in sorted(Kind, key=lambda kind: -kinds[kind]) if kinds[kind]},
-        dict(index.rows("SELECT style, count(*) FROM texts GROUP BY style ORDER BY style")),
+        {
+            from_stored(style): count
+            for style, count in index.rows("SELECT style, count(*) FROM texts GROUP BY style ORDER BY style")
+        },
         dict(zip(LIMITS, over, strict=True)),
     )

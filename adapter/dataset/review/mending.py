@@ -1,11 +1,14 @@
 """Writes texts that somebody has changed by hand, and keeps the index true."""
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from adapter.dataset.decide import KeepEdited
 from adapter.dataset.editing import Edit, write_edits
+from adapter.dataset.inputs.image_file import is_below
 from adapter.dataset.records import WRITTEN, Entry
 from adapter.dataset.review.index import Index
 from adapter.dataset.review.reading import Reader
@@ -49,7 +52,7 @@ class Mender:
         self._dataset = dataset
         self._index = index
         self._root = dataset.input.root
-        self._survey = Survey(self._root, extension)
+        self._extension = extension
         dataset.ledger.history.run = change
 
     @property
@@ -58,7 +61,7 @@ class Mender:
         return self._dataset.ledger.history.run
 
     def write(self, wanted: Sequence[Mended]) -> list[Outcome]:
-        """Writes the texts, and gives what came of each. Raises LedgerError, and WriteError of the index."""
+        """Writes the texts, and gives what came of each. Raises LedgerError."""
         outputs = [self._dataset.name(one.path) for one in wanted]
         known = self._dataset.lookup(outputs, nearby=False)
         outcomes: dict[int, Outcome] = {}
@@ -66,6 +69,9 @@ class Mender:
         for number, (one, output) in enumerate(zip(wanted, outputs, strict=True)):
             place = os.path.join(self._root, one.path)
             try:
+                # A folder may have become a link that leads elsewhere, since the index was made.
+                if not is_below(self._root, one.path):
+                    raise WriteError("The text lies outside of the dataset")
                 old = text_file.read(place)
             except WriteError as error:
                 outcomes[number] = error
@@ -75,11 +81,19 @@ class Mender:
                 continue
             entry = self._entry(one, output, known.get(output))
             edits[number] = Edit(place, output, old or b"", one.text.encode(), entry)
-        errors = write_edits(self._dataset.ledger, list(edits.values()))
-        outcomes |= {
-            number: Written() if error is None else error for number, error in zip(edits, errors, strict=True)
-        }
-        self._look_again([one for number, one in enumerate(wanted) if outcomes[number] == Written()])
+        written = write_edits(self._dataset.ledger, list(edits.values()))
+        for number, outcome in zip(edits, written, strict=True):
+            match outcome:
+                case None:
+                    outcomes[number] = Written()
+                case KeepEdited():
+                    outcomes[number] = Conflict()
+                case WriteError():
+                    outcomes[number] = outcome
+        # What is written is written, also where the index can't be: it will be brought up to date later.
+        with contextlib.suppress(WriteError):
+            self._look_again([(one, outcomes[number]) for number, one in enumerate(wanted)])
+            self._index.end_failures([wanted[number].key for number in edits if edits[number].entry])
         return [outcomes[number] for number in range(len(wanted))]
 
     def _entry(self, one: Mended, output: str, known: Entry | None) -> Entry | None:
@@ -89,11 +103,12 @@ class Mender:
         image = self._dataset.name(one.key)
         return Entry(output, image, one.style, WRITTEN, previous_hash=one.seen, at=time.time())
 
-    def _look_again(self, written: Sequence[Mended]) -> None:
-        for one in written:
-            if one.seen is None or not one.text:  # a file came or went
-                item = self._survey.item(one.key)
+    def _look_again(self, outcomes: Sequence[tuple[Mended, Outcome]]) -> None:
+        survey = Survey(self._root, self._extension)
+        changed = [(one, outcome) for one, outcome in outcomes if not isinstance(outcome, WriteError)]
+        for one, outcome in changed:
+            if one.seen is None or not one.text or outcome == Conflict():  # a file may have come or gone
+                item = survey.item(one.key)
                 if item is not None:
                     self._index.see(item)
-        paths = [one.path for one in written if one.text]
-        self._index.put(Reader(self._root, self._dataset).read(paths))
+        self._index.put(Reader(self._root, self._dataset).read([one.path for one, _ in changed]))

@@ -9,7 +9,7 @@ from adapter.dataset.review.index import Index
 from adapter.dataset.review.reading import Reader
 from adapter.dataset.review.survey import Survey
 from adapter.dataset.selection import Dataset, Selection, open_datasets
-from adapter.errors import LedgerError
+from adapter.errors import LedgerError, WriteError
 
 FIRST, CHUNK = 200, 2000  # images that are noted together: so that there soon are some to be looked at
 READ_CHUNK = 200  # texts
@@ -30,6 +30,15 @@ def refresh(path: Path, root: str, extension: str) -> str:
 
     Raises InvalidRequestError where the folder can't be read, WriteError where the index can't be used.
     """
+    try:
+        return _refresh(path, root, extension)
+    except WriteError:
+        if path.exists():
+            raise
+    return _refresh(path, root, extension)  # it was broken, and is made anew
+
+
+def _refresh(path: Path, root: str, extension: str) -> str:
     with contextlib.closing(Index.open(path)) as index:
         walk = index.next_walk()
         items = Survey(root, extension).items()

@@ -30,7 +30,7 @@ class Sidecars:
 
     def __post_init__(self) -> None:
         """Raises InvalidRequestError where the texts would take the images' own places."""
-        if self.extension.lower() in EXTENSIONS:
+        if self.extension.lower().endswith(tuple(EXTENSIONS)):
             raise InvalidRequestError(f"Texts can't end in {self.extension}: images do", "extension")
 
     def name(self, key: str, style: str) -> str:
@@ -62,17 +62,17 @@ class Sidecars:
 
     def put(self, staged: Staged) -> bool:
         assert staged.temporary is not None
-        if not self.overwrite_edited:
-            try:
-                now = self._content(staged.place)
-            except WriteError:
-                text_file.discard(staged.temporary)
-                raise
-            if now != staged.previous:
-                text_file.discard(staged.temporary)
-                return False
-        text_file.put_in_place(staged.temporary, staged.place)
-        return True
+        try:
+            # Also with `overwrite_edited`: what was written since it was staged is in no history.
+            is_as_seen = self._content(staged.place) == staged.previous
+        except WriteError:
+            self.discard(staged)
+            raise
+        if is_as_seen:
+            text_file.put_in_place(staged.temporary, staged.place)
+        else:
+            self.discard(staged)
+        return is_as_seen
 
     def discard(self, staged: Staged) -> None:
         assert staged.temporary is not None

@@ -53,8 +53,10 @@ class Texts(Protocol):
         """
 
     def put(self, staged: Staged) -> bool:
-        """Puts a staged text into its place, unless somebody has changed what was there since it was staged,
-        and that is to stay. Tells whether it is there.
+        """Puts a staged text into its place, and tells whether it is there.
+
+        Where somebody changed what was there since it was staged, that stays, and the staged text is given
+        up.
         """
 
     def discard(self, staged: Staged) -> None:

@@ -14,12 +14,15 @@ from adapter.dataset.review.item_filter import ItemFilter
 from adapter.dataset.review.lookup import ReviewedItem
 from adapter.dataset.review.refresh import refresh
 from adapter.dataset.undo import Undone
-from adapter.errors import CaptionError, InvalidRequestError, UnroutedRequestError
+from adapter.errors import CaptionError, InvalidRequestError, StoppingError, UnroutedRequestError
 from adapter.web.pages.item_view import summary_view
 from adapter.web.pages.workers import Workers
 
 MAX_VIEWS = 32
+MAX_VIEWED = 1_000_000  # items in all views together, each of which takes 8 bytes; the newest view is kept
 CHANGE_CHUNK = 200  # items whose texts are changed together
+SHOWN_CHUNK = 20  # items that are looked up together
+MAX_SHOWN = 4_000_000  # characters of texts in one answer
 LOOK_S = 0.3
 
 P = ParamSpec("P")
@@ -52,6 +55,7 @@ class OpenReview:
 
     def refresh(self) -> None:
         """Brings the index up to date in the background."""
+        self.desk.is_empty = False
         self._wants_refresh = True
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.create_task(self._refresh())
@@ -65,16 +69,27 @@ class OpenReview:
             except CaptionError as error:
                 self._problem = error.message
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether many texts are being changed."""
+        return self._changing is not None and not self._changing.done()
+
     async def state(self) -> dict[str, Any]:
         """Gives what there is, and what goes on."""
+        # Before it is counted: who sees that all is done sees all of it.
+        going_on = {
+            "is_refreshing": self._refreshing is not None and not self._refreshing.done(),
+            "is_changing": self.is_changing,
+            "problem": self._problem,
+        }
         summary = await asyncio.to_thread(self.desk.summary)
+        if self.desk.is_empty:  # somebody has removed the index
+            self.refresh()
         return {
             "id": self.number,
             "folder": self.desk.root,
             "extension": self.desk.extension,
-            "is_refreshing": self._refreshing is not None and not self._refreshing.done(),
-            "is_changing": self._changing is not None and not self._changing.done(),
-            "problem": self._problem,
+            **going_on,
             **summary_view(summary),
         }
 
@@ -101,8 +116,9 @@ class OpenReview:
         numbers = await asyncio.to_thread(self.desk.find, meant)
         view = secrets.token_hex(8)
         self._views[view] = numbers
-        while len(self._views) > MAX_VIEWS:
-            self._views.popitem(last=False)
+        viewed = sum(map(len, self._views.values()))
+        while len(self._views) > 1 and (len(self._views) > MAX_VIEWS or viewed > MAX_VIEWED):
+            viewed -= len(self._views.popitem(last=False)[1])
         return view, len(numbers)
 
     def view(self, view: str) -> "array[int]":
@@ -112,9 +128,19 @@ class OpenReview:
         self._views.move_to_end(view)
         return self._views[view]
 
-    async def items(self, numbers: Sequence[int]) -> list[ReviewedItem]:
-        """Gives items with their texts as they are now."""
-        return await asyncio.to_thread(self.desk.items, numbers)
+    async def items(self, numbers: Sequence[int]) -> tuple[list[ReviewedItem], int]:
+        """Gives items with their texts as they are now, and for how many of the numbers.
+
+        Those may be fewer where texts are long, and the items yet fewer where some are gone.
+        """
+        shown: list[ReviewedItem] = []
+        characters, count = 0, 0
+        while count < len(numbers) and characters < MAX_SHOWN:
+            some = await asyncio.to_thread(self.desk.items, numbers[count : count + SHOWN_CHUNK])
+            characters += sum(len(text.text) for item in some for text in item.texts)
+            shown += some
+            count = min(len(numbers), count + SHOWN_CHUNK)
+        return shown, count
 
     async def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Does something to the dataset in a thread, and lets watchers know."""
@@ -130,16 +156,18 @@ class OpenReview:
 
         Raises InvalidRequestError where another change is under way, or the change is none.
         """
-        if self._changing is not None and not self._changing.done():
-            raise InvalidRequestError("Another change of this dataset is under way")
+        self._check_that_nothing_changes()
         change.compiled()
         whole = Changed()
         progress = {"done": 0, "of": len(numbers)}
-        self._changing = asyncio.create_task(self._change(numbers, change, style, whole, progress))
-        while not self._changing.done():
+        changing = self._changing = asyncio.create_task(self._change(numbers, change, style, whole, progress))
+        changing.add_done_callback(self._end_change)
+        while not changing.done():
             yield dict(progress)
-            await asyncio.wait([self._changing], timeout=LOOK_S)
-        self._changing.result()
+            await asyncio.wait([changing], timeout=LOOK_S)
+        if changing.cancelled():
+            raise StoppingError
+        changing.result()
         yield progress | {"changed": vars(whole)}
 
     async def _change(
@@ -166,8 +194,18 @@ class OpenReview:
             whole.add(part)
             progress["done"] = start + len(some)
 
+    def _end_change(self, changing: "asyncio.Task[None]") -> None:
+        """Says what went wrong, also where nobody listens any more."""
+        if not changing.cancelled() and isinstance(error := changing.exception(), CaptionError):
+            self._problem = error.message
+
+    def _check_that_nothing_changes(self) -> None:
+        if self.is_changing:
+            raise InvalidRequestError("Another change of this dataset is under way")
+
     async def undo(self, number: int, *, force: bool) -> Undone:
         """Puts back what a change replaced. Raises InvalidRequestError, LedgerError."""
+        self._check_that_nothing_changes()
         undone = await self.workers.run(undo_change, self.desk.root, number, force=force)
         self.refresh()
         return undone

@@ -128,5 +128,8 @@ def to_id(key: str) -> str:
 
 
 def to_key(identity: str) -> str:
-    """Gives the key that an id stands for."""
-    return os.fsdecode(unquote_to_bytes(identity))
+    """Gives the key that an id stands for. Raises WrongFieldError."""
+    try:
+        return os.fsdecode(unquote_to_bytes(identity))
+    except UnicodeEncodeError as error:
+        raise WrongFieldError("image", "is no image's id") from error

@@ -96,14 +96,14 @@ async def show_items(request: web.Request) -> web.Response:
     else:
         view, total = await review.open_view(filter_of(parameters))
         first = 0
-    shown = review.view(view)[first : first + limit]
-    last = first + len(shown)
+    items, count = await review.items(review.view(view)[first : first + limit])
+    last = first + count
     return json_response(
         {
             "view": view,
             "total": total,
             "first": first,
-            "items": [item_view(item) for item in await review.items(shown)],
+            "items": [item_view(item) for item in items],
             "next": f"{view}.{last}" if last < total else None,
         }
     )

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from adapter.dataset.review.desk import Desk
+from adapter.dataset.review.index_file import remove
 from adapter.errors import UnroutedRequestError
 from adapter.settings import Settings
 from adapter.web.pages.open_review import OpenReview
@@ -43,10 +44,11 @@ class Reviews:
                 self._open[number] = OpenReview(number, desk, self.workers)
                 await asyncio.to_thread(_drop_oldest, self._folder, path)
             self._open.move_to_end(number)
-            while len(self._open) > MAX_OPEN:
-                _, oldest = self._open.popitem(last=False)
-                await oldest.close()
-        review = self._open[number]
+            review = self._open[number]
+            # A change goes on to its end, however many datasets are opened meanwhile.
+            idle = [other for other, one in self._open.items() if other != number and not one.is_changing]
+            for other in idle[: max(0, len(self._open) - MAX_OPEN)]:
+                await self._open.pop(other).close()
         review.refresh()
         return review
 
@@ -70,6 +72,4 @@ def _drop_oldest(folder: Path, own: Path) -> None:
         os.utime(own)
         known = sorted(folder.glob("*.sqlite"), key=lambda path: path.stat().st_mtime, reverse=True)
         for path in known[MAX_INDEXES:]:
-            for ending in ("", "-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(f"{path}{ending}")
+            remove(path)

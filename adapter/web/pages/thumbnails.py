@@ -33,8 +33,9 @@ class Thumbnails:
         if kept := await asyncio.to_thread(_read, place):
             return kept
         picture = await make()
-        async with self._writing:
-            await asyncio.to_thread(self._keep, place, picture)
+        if len(picture) <= MAX_FILE_BYTES:
+            async with self._writing:
+                await asyncio.to_thread(self._keep, place, picture)
         return picture
 
     def _keep(self, place: Path, picture: bytes) -> None:

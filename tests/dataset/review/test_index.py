@@ -1,61 +1,64 @@
-"""The index of images and texts, as a file."""
+"""The index as it is kept."""
 
-import contextlib
-import sqlite3
-from pathlib import Path
-
-import pytest
-
-from adapter.dataset.review.index import VERSION, Index
+from adapter.dataset.records import Failure
 from adapter.dataset.review.sightings import ReadText, SeenItem, SeenText
-from adapter.errors import WriteError
-
-ITEM = SeenItem("a.png", 1, 2, (SeenText("", "a.txt", 3, 4),))
+from tests.reviewed import Reviewed
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "indexes/one.sqlite"
+def seen(key: str, *styles: str, time: int = 1) -> SeenItem:
+    texts = (SeenText(style, f"{key}.{style}", 1, time) for style in styles)
+    return SeenItem(key, 1, 1, tuple(texts))
 
 
-def test_texts_are_stale_until_they_are_read_and_when_they_have_changed(path: Path) -> None:
-    """By size and time; what a walk doesn't see any more is dropped."""
-    with contextlib.closing(Index.open(path)) as index:
-        index.take(index.next_walk(), [ITEM, SeenItem("b.png", 1, 2)])
-        assert index.stale(10) == ["a.txt"]
-        index.put([ReadText("a.txt", 3, 4, hash=b"x", text="A red fox.")])
-        assert index.stale(10) == []
-    with contextlib.closing(Index.open(path)) as index:
-        index.take(index.next_walk(), [ITEM])
-        assert index.stale(10) == []
+def test_texts_are_to_be_read_when_they_have_changed(reviewed: Reviewed) -> None:
+    """By size and time; what a whole walk doesn't see is dropped, with its words."""
+    with reviewed.index() as index:
+        index.take(1, [seen("a", "", "booru"), seen("b", "")])
+        assert sorted(index.stale(9)) == ["a.", "a.booru", "b."]
+        index.put([ReadText(path, 1, 1, b"hash", text="fox") for path in index.stale(9)])
+        index.end_walk(1)
+        assert index.stale(9) == []
         walk = index.next_walk()
-        index.take(walk, [SeenItem("a.png", 1, 2, (SeenText("", "a.txt", 3, 5),))])
-        assert index.stale(10) == ["a.txt"]
+        index.take(walk, [seen("a", ""), seen("b", "", time=2)])
+        assert index.stale(9) == ["b."]
+        assert len(reviewed.items("fox")["a"].texts) == 2, "the walk isn't at its end yet"
         index.end_walk(walk)
-        assert index.rows("SELECT key FROM items") == [("a.png",)]
-        assert index.rows("SELECT count(*) FROM words WHERE words MATCH 'fox'") == [(1,)]
-        index.end_walk(index.next_walk())
-        assert index.rows("SELECT count(*) FROM items") == [(0,)]
-        assert index.rows("SELECT count(*) FROM words WHERE words MATCH 'fox'") == [(0,)]
+        assert len(reviewed.items("fox")["a"].texts) == 1
+        walk = index.next_walk()
+        index.take(walk, [seen("b")])
+        index.end_walk(walk)
+        assert reviewed.items("fox") == {}
+        assert list(reviewed.items()) == ["b"]
 
 
-def test_a_broken_index_or_one_of_another_version_is_made_anew(path: Path) -> None:
-    """Nothing in it is known only there."""
-    path.parent.mkdir()
-    path.write_bytes(b"no index " * 1000)
-    with contextlib.closing(Index.open(path)) as index:
-        index.take(index.next_walk(), [ITEM])
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
-    with contextlib.closing(Index.open(path)) as index:
-        assert index.rows("SELECT count(*) FROM items") == [(0,)]
+def test_names_and_styles_of_any_bytes_are_kept(reviewed: Reviewed) -> None:
+    """As they are on the disk."""
+    key, style = "caf\udce9.png", "st\udcffyle\n"
+    with reviewed.index() as index:
+        index.take(1, [seen(key, style), seen(key.upper(), "x")])
+        index.put([ReadText(f"{key}.{style}", 1, 1, b"hash", text="fox")])
+        item = reviewed.items("fox")[key]
+        assert [(text.style, text.path) for text in item.texts] == [(style, f"{key}.{style}")]
+        index.see(seen(key, "other"))
+        assert [text.style for text in reviewed.items()[key].texts] == ["other"]
+        assert len(reviewed.items()) == 2
 
 
-def test_an_index_that_cannot_be_used_is_told(tmp_path: Path) -> None:
-    """With the reason."""
-    (tmp_path / "file").touch()
-    with pytest.raises(WriteError, match="can't be used"):
-        Index.open(tmp_path / "file/one.sqlite")
-    (tmp_path / "one.sqlite").mkdir()
-    with pytest.raises(WriteError, match="can't be used"):
-        Index.open(tmp_path / "one.sqlite")
+def test_numbers_in_names_sort_by_their_value(reviewed: Reviewed) -> None:
+    """Also those with more digits than any number has."""
+    names = ["img1", "img2", "img10", "img" + "9" * 30, "Über 2", "Über 11"]
+    with reviewed.index() as index:
+        index.take(1, [seen(name) for name in reversed(names)])
+    assert list(reviewed.items()) == names
+
+
+def test_failures_are_those_that_stand(reviewed: Reviewed) -> None:
+    """They are replaced as a whole; an image that got a text has none any more."""
+    with reviewed.index() as index:
+        index.take(1, [seen("a"), seen("b"), seen("c")])
+        failure = Failure("", "", "not_an_image", "It is none", 1.0)
+        index.put_failures([("a", failure), ("b", failure), ("gone", failure)])
+        assert [item.failure for item in reviewed.items().values()] == ["not_an_image"] * 2 + [""]
+        index.end_failures(["a"])
+        index.put_failures([("c", failure)])
+        assert [item.failure for item in reviewed.items().values()] == ["", "", "not_an_image"]

@@ -1,78 +1,148 @@
-"""An index that is brought up to date."""
+"""Bringing an index up to date."""
 
-import contextlib
 import os
+import sqlite3
 from pathlib import Path
 
-from adapter.dataset.ledger import Ledger
+import pytest
+
 from adapter.dataset.ledger_file import ledger_path
 from adapter.dataset.records import WRITTEN, Entry, Failure
 from adapter.dataset.review.index import Index
 from adapter.dataset.review.item_filter import ItemFilter, State
-from adapter.dataset.review.lookup import found, items, summary
-from adapter.dataset.review.reading import Reader
-from adapter.dataset.review.refresh import refresh
+from adapter.dataset.review.lookup import found
 from adapter.dataset.texts.text_file import content_hash
-from adapter.dataset.verdicts import Verdict
-
-FOX = "A photograph of a red fox that stands in deep snow, with bare birches behind it."
-
-
-def looked(folder: Path, meant: ItemFilter) -> list[str]:
-    """Gives the keys of the items that are meant, after the index was brought up to date."""
-    path = folder.parent / "index.sqlite"
-    assert refresh(path, str(folder), ".txt") == ""
-    with contextlib.closing(Index.open(path)) as index:
-        return [item.key for item in items(index, found(index, meant))]
+from adapter.errors import InvalidRequestError
+from tests.reviewed import Reviewed
 
 
-def test_who_wrote_a_text_is_known_from_the_ledger(tmp_path: Path) -> None:
-    """Also from that of a folder above; failures come with what was refused, and end when they are over."""
-    folder = tmp_path / "set/below"
-    folder.mkdir(parents=True)
-    for name in ("model", "edited", "found", "failed", "refused"):
-        (folder / f"{name}.png").touch()
-    for name in ("model", "edited", "found"):
-        (folder / f"{name}.txt").write_text(FOX)
-    written = Entry("below/model.txt", "below/model.png", "", WRITTEN, hash=content_hash(FOX.encode()))
-    edited = Entry("below/edited.txt", "below/edited.png", "", WRITTEN, hash=b"other")
-    failure = Failure("below/failed.png", "below/failed.txt", "image_damaged", "It is damaged", 1.0)
-    refused = Failure("below/refused.png", "below/refused.txt", "bad_caption", "No good caption", 1.0)
-    verdict = Verdict("below/refused.txt", 3, ("loop",), "on and on")
-    with contextlib.closing(Ledger.open(ledger_path(str(tmp_path / "set")))) as ledger:
-        ledger.record([written, edited], [failure, refused], (), [verdict])
-    for state, name in ((State.WRITTEN, "model"), (State.EDITED, "edited"), (State.FOUND, "found")):
-        assert looked(folder, ItemFilter(state=state)) == [f"{name}.png"]
-    assert looked(folder, ItemFilter(state=State.FAILED)) == ["failed.png"]
-    assert looked(folder, ItemFilter(state=State.REFUSED)) == ["refused.png"]
-    with contextlib.closing(Index.open(folder.parent / "index.sqlite")) as index:
-        [item] = items(index, found(index, ItemFilter(state=State.REFUSED)))
-        assert (item.failure, item.refused) == ("bad_caption", "on and on")
-        assert summary(index).states["none"] == 2
-    with contextlib.closing(Ledger.open(ledger_path(str(tmp_path / "set")))) as ledger:
-        ledger.record([Entry("below/refused.txt", "below/refused.png", "", WRITTEN)])
-    assert looked(folder, ItemFilter(state=State.REFUSED)) == []
+def test_refresh_follows_what_becomes_of_files(reviewed: Reviewed) -> None:
+    """What is new, changed and gone; nothing is written into the folder."""
+    reviewed.add(a="a fox", b="a fox", c="a fox")
+    (reviewed.root / "d.png").touch()
+    assert reviewed.refresh() == ""
+    assert set(reviewed.items("fox")) == {"a.png", "b.png", "c.png"}
+    reviewed.add(a="a cat", d="a fox")
+    (reviewed.root / "b.txt").unlink()
+    (reviewed.root / "c.png").unlink()
+    (reviewed.root / "a.booru.txt").write_text("red_fox, snow, trees, night, moon, stars")
+    reviewed.refresh()
+    assert set(reviewed.items()) == {"a.png", "b.png", "d.png"}
+    assert set(reviewed.items("fox")) == {"a.png", "d.png"}
+    assert set(reviewed.items("tag:red_fox")) == {"a.png"}
+    assert not (reviewed.root / ".joycaption").exists()
 
 
-def test_what_comes_goes_and_changes_is_seen(tmp_path: Path) -> None:
-    """By size and time."""
-    folder = tmp_path / "set"
-    folder.mkdir()
-    for name in ("a", "b"):
-        (folder / f"{name}.png").touch()
-        (folder / f"{name}.txt").write_text(FOX)
-    assert looked(folder, ItemFilter("fox")) == ["a.png", "b.png"]
-    (folder / "a.txt").write_text(FOX.replace("fox", "cat"))
-    os.unlink(folder / "b.txt")
-    os.utime(folder / "a.txt", (1, 1))
-    (folder / "c.png").touch()
-    assert looked(folder, ItemFilter("fox")) == []
-    assert looked(folder, ItemFilter("cat")) == ["a.png"]
-    assert looked(folder, ItemFilter(state=State.NONE)) == ["b.png", "c.png"]
+def test_refresh_reads_nothing_that_is_as_it_was(reviewed: Reviewed) -> None:
+    """By a file's size and time."""
+    reviewed.add(a="a fox", b="a fox")
+    reviewed.refresh()
+    before = (reviewed.root / "a.txt").stat()
+    (reviewed.root / "a.txt").write_text("a cat")
+    os.utime(reviewed.root / "a.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
+    reviewed.refresh()
+    assert set(reviewed.items("cat")) == set()
+    os.utime(reviewed.root / "a.txt")
+    reviewed.refresh()
+    assert set(reviewed.items("cat")) == {"a.png"}
 
 
-def test_a_text_that_is_gone_is_none(tmp_path: Path) -> None:
-    """As one that was never there, or holds only blanks."""
-    (tmp_path / "blank.txt").write_text(" \n")
-    gone, blank = Reader(str(tmp_path), None).read(["gone.txt", "blank.txt"])
-    assert (gone.hash, gone.problem, blank.hash, blank.problem) == (None, "", None, "")
+def test_refresh_tells_who_wrote_a_text(reviewed: Reviewed) -> None:
+    """By the ledger, also that of a folder above or below."""
+    reviewed.add(a="a fox", b="a fox", c="a fox")
+    with reviewed.ledger() as ledger:
+        ledger.record(
+            [Entry(f"{name}.txt", f"{name}.png", "", WRITTEN, hash=content_hash(b"a fox")) for name in "ab"],
+            [Failure("c.png", "c.txt", "bad_caption", "It was bad", 1.0, "refused text")],
+        )
+    (reviewed.root / "b.txt").write_text("a better fox")
+    reviewed.refresh()
+    states = {name: item.texts[0].state for name, item in reviewed.items().items()}
+    assert states == {"a.png": "written", "b.png": "edited", "c.png": "found"}
+    with reviewed.index() as index:
+        assert len(found(index, ItemFilter(state=State.REFUSED))) == 1
+    (reviewed.root / "below").mkdir()
+    below = Reviewed(reviewed.root / "below", reviewed.path.with_name("below.sqlite"))
+    below.add(d="a fox")
+    with reviewed.ledger() as ledger:
+        ledger.record([Entry("below/d.txt", "below/d.png", "", WRITTEN, hash=content_hash(b"a fox"))])
+    below.refresh()
+    assert below.items()["d.png"].texts[0].state == "written"
+
+
+@pytest.mark.parametrize("kind", ["no_database", "folder", "link", "trigger", "other_tables", "pipe"])
+def test_refresh_of_a_folder_with_a_planted_ledger(reviewed: Reviewed, tmp_path: Path, kind: str) -> None:
+    """It is told, the texts are read all the same, and nothing is written anywhere."""
+    reviewed.add(a="a fox")
+    path = ledger_path(str(reviewed.root))
+    path.parent.mkdir()
+    outside = tmp_path / "outside"
+    if kind == "no_database":
+        path.write_bytes(b"none" * 1000)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        sqlite3.connect(outside).close()
+        path.symlink_to(outside)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        connection = sqlite3.connect(path)
+        with connection:
+            connection.execute("CREATE TABLE captions (output, image)")
+            connection.execute("CREATE TABLE accepted (something)")
+            if kind == "trigger":
+                connection.execute(
+                    "CREATE TRIGGER t AFTER INSERT ON captions BEGIN DELETE FROM captions; END"
+                )
+            connection.execute("PRAGMA user_version = 1")
+        connection.close()
+    problem = reviewed.refresh()
+    assert "ledger" in problem
+    assert set(reviewed.items("fox")) == {"a.png"}
+    assert not outside.exists() or outside.stat().st_size == 0
+
+
+def test_refresh_of_hostile_texts_reads_the_rest(reviewed: Reviewed, tmp_path: Path) -> None:
+    """Texts that are links, folders, pipes, too large, no UTF-8, or of styles with odd names."""
+    for name in ("link", "pipe", "huge", "bytes", "nul", "good"):
+        reviewed.image(f"{name}.png")
+    (tmp_path / "secret").write_text("a secret fox")
+    (reviewed.root / "link.txt").symlink_to(tmp_path / "secret")
+    os.mkfifo(reviewed.root / "pipe.txt")
+    (reviewed.root / "huge.txt").write_bytes(b"fox " * 2**19)
+    (reviewed.root / "bytes.txt").write_bytes(b"\xff\xfe fox \xed\xa0\x80")
+    (reviewed.root / "nul.txt").write_bytes(b"\0fox\0 \0")
+    for style in (b"st\xffyle", b"a\nb", b"a.b.c", b" ", b"'--", b"%s", b"\xf0\x9f\xa6\x8a"):
+        Path(os.fsdecode(os.fsencode(reviewed.root) + b"/good." + style + b".txt")).write_text("a fox")
+    assert reviewed.refresh() == ""
+    assert set(reviewed.items("fox")) >= {"bytes.png", "good.png"}
+    assert set(reviewed.items("secret")) == set()
+    items = reviewed.items()
+    assert len(items["good.png"].texts) == 7
+    assert {text.text for text in items["good.png"].texts} == {"a fox"}
+    for broken in ("link.png", "pipe.png", "huge.png"):
+        assert items[broken].texts[0].problem
+        assert items[broken].texts[0].hash is None
+
+
+def test_refresh_of_a_folder_that_is_gone_keeps_what_was_known(reviewed: Reviewed) -> None:
+    """A disk that isn't there comes back."""
+    reviewed.add(a="a fox")
+    reviewed.refresh()
+    reviewed.root.rename(reviewed.root.with_name("elsewhere"))
+    with pytest.raises(InvalidRequestError):
+        reviewed.refresh()
+    assert set(reviewed.items("fox")) == {"a.png"}
+
+
+def test_refreshes_at_one_time_come_to_the_same(reviewed: Reviewed) -> None:
+    """A second service may use the same index."""
+    reviewed.add(**{f"t{number}": "a fox" for number in range(100)})
+    with reviewed.index() as first:
+        walk = first.next_walk()
+        reviewed.refresh()
+        first.end_walk(walk)
+        reviewed.refresh()
+    assert len(reviewed.items("fox")) == 100
+    assert isinstance(first, Index)

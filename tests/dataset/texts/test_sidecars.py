@@ -89,22 +89,21 @@ def test_a_staged_text_is_seen_once_it_is_put(tmp_path: Path) -> None:
     assert sidecars.stage(str(place), "newer", "", content_hash(b"old")) is None
 
 
-@pytest.mark.parametrize("extension", [".png", ".JPG"])
+@pytest.mark.parametrize("extension", [".png", ".JPG", ".new.png"])
 def test_sidecars_never_take_the_images_own_places(extension: str) -> None:
     """A caption in the place of its image would be the end of it."""
     with pytest.raises(InvalidRequestError, match="images do"):
         Sidecars(extension=extension)
 
 
-def test_a_text_that_was_changed_since_it_was_staged_stays(tmp_path: Path) -> None:
-    """Somebody may write it right before it is put into its place. With `overwrite_edited` it goes."""
+@pytest.mark.parametrize("overwrite_edited", [False, True])
+def test_a_text_that_was_changed_since_it_was_staged_stays(tmp_path: Path, overwrite_edited: bool) -> None:
+    """Even if edited texts are to be replaced: no history has what somebody wrote in that moment."""
     place = tmp_path / "a.txt"
-    for overwrite_edited, expected in ((False, "somebody's own"), (True, "ours")):
-        place.unlink(missing_ok=True)
-        sidecars = Sidecars(Existing.SKIP, overwrite_edited=overwrite_edited)
-        staged = sidecars.stage(str(place), "ours", "", None)
-        assert staged is not None
-        place.write_text("somebody's own")
-        assert sidecars.put(staged) is overwrite_edited
-        assert place.read_text() == expected
-        assert not list(tmp_path.glob(".joycaption-*"))
+    sidecars = Sidecars(Existing.OVERWRITE, overwrite_edited=overwrite_edited)
+    staged = sidecars.stage(str(place), "ours", "", None)
+    assert staged is not None
+    place.write_text("somebody's own")
+    assert sidecars.put(staged) is False
+    assert place.read_text() == "somebody's own"
+    assert list(tmp_path.iterdir()) == [place]

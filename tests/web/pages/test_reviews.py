@@ -1,116 +1,99 @@
-"""Datasets that are open, and their indexes."""
+"""All datasets that somebody looks at."""
 
-import asyncio
-import os
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from adapter.dataset.review.changes import AddTags
-from adapter.dataset.review.desk import Desk
 from adapter.dataset.review.item_filter import ItemFilter
-from adapter.errors import UnroutedRequestError
+from adapter.errors import FileNotAllowedError, UnroutedRequestError, WriteError, WrongFieldError
 from adapter.settings import Settings
-from adapter.web.pages.open_review import MAX_VIEWS, OpenReview
-from adapter.web.pages.recaptioning import MAX_IMAGES
-from adapter.web.pages.review_body import to_id, to_key
+from adapter.web.pages.open_review import CHANGE_CHUNK
 from adapter.web.pages.reviews import MAX_INDEXES, MAX_OPEN, Reviews
-from tests.web.conftest import Service
+from tests.reviewed import Reviewed
+from tests.waiting import until
 
 
-async def read(review: OpenReview) -> dict[str, Any]:
-    """Waits until nothing goes on."""
-    async for state in review.watch():
-        if not (state["is_refreshing"] or state["is_changing"]):
-            return state
-    raise AssertionError("it was closed before")
-
-
-async def test_as_many_stay_open_as_may(tmp_path: Path) -> None:
-    """The one that nobody has asked for longest is closed. So many indexes are kept, outside of datasets."""
-    reviews = Reviews(Settings(data_dir=tmp_path / "data"))
-    first = None
-    for number in range(MAX_OPEN + 1):
-        folder = tmp_path / f"set{number}"
-        folder.mkdir()
-        review = await reviews.open(str(folder), ".txt")
-        await read(review)
-        first = first or review
-        assert not list(folder.iterdir())
-    assert first is not None
-    assert len([one async for one in first.watch()]) == 0
-    kept = tmp_path / "data/indexes"
-    for number in range(MAX_INDEXES + 5):
-        path = kept / f"{number}.sqlite"
-        path.touch()
-        os.utime(path, (number, number))
-    await reviews.open(str(tmp_path / "set0"), ".caption")
-    assert len(list(kept.glob("*.sqlite"))) == MAX_INDEXES
+@pytest.fixture
+async def reviews(tmp_path: Path) -> AsyncIterator[Reviews]:
+    (tmp_path / "allowed").mkdir()
+    roots = str(tmp_path / "allowed")
+    settings = Settings.load({"data_dir": tmp_path / "data", "allowed_roots": roots})
+    reviews = Reviews(settings)
+    yield reviews
     await reviews.close()
 
 
-async def test_the_oldest_views_are_dropped(tmp_path: Path) -> None:
-    """Whoever comes back to one asks anew."""
-    reviews = Reviews(Settings(data_dir=tmp_path / "data"))
-    review = await reviews.open(str(tmp_path), ".txt")
-    views = [(await review.open_view(ItemFilter()))[0] for _ in range(MAX_VIEWS + 1)]
-    assert list(review.view(views[-1])) == []
+def make(tmp_path: Path, name: str, texts: int = 1) -> str:
+    root = tmp_path / "allowed" / name
+    root.mkdir(parents=True)
+    Reviewed(root, root).add(**{f"t{number}": "a fox" for number in range(texts)})
+    return str(root)
+
+
+async def test_datasets_are_one_by_folder_and_ending(reviews: Reviews, tmp_path: Path) -> None:
+    """However the folder is named; its index lies outside of it."""
+    root = make(tmp_path, "a")
+    (tmp_path / "allowed/link").symlink_to(root)
+    first = await reviews.open(root, ".txt")
+    assert await reviews.open(f"{root}/../a/", ".txt") is first
+    assert await reviews.open(str(tmp_path / "allowed/link"), ".txt") is first
+    assert await reviews.open(root, ".caption") is not first
+    assert reviews.find(first.number) is first
+    assert first.desk.path.parent == tmp_path / "data/indexes"
+    assert sorted(path.name for path in Path(root).iterdir()) == ["t0.png", "t0.txt"]
+
+
+async def test_folders_outside_are_refused(reviews: Reviews, tmp_path: Path) -> None:
+    """Also behind a link; so are indexes that can't be made."""
+    root = make(tmp_path, "a")
+    (tmp_path / "allowed/out").symlink_to(tmp_path)
+    for folder in (str(tmp_path), str(tmp_path / "allowed/out"), "/"):
+        with pytest.raises(FileNotAllowedError):
+            await reviews.open(folder, ".txt")
+    for folder in ("relative", f"{root}/t0.png", f"{root}\0"):
+        with pytest.raises(WrongFieldError):
+            await reviews.open(folder, ".txt")
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(WriteError):
+        await reviews.open(root, ".txt")
     with pytest.raises(UnroutedRequestError):
-        review.view(views[0])
-    await reviews.close()
+        reviews.find("none")
 
 
-async def test_a_change_goes_on_when_nobody_watches_it(tmp_path: Path) -> None:
-    """As when the page is closed; a second one has to wait."""
-    folder = tmp_path / "set"
-    folder.mkdir()
-    for number in range(3):
-        (folder / f"{number}.png").touch()
-        (folder / f"{number}.txt").write_text("a, b")
-    reviews = Reviews(Settings(data_dir=tmp_path / "data"))
-    review = await reviews.open(str(folder), ".txt")
-    await read(review)
-    view, _ = await review.open_view(ItemFilter())
-    told = review.change(review.view(view), AddTags(("sks",)), None)
+async def test_only_so_many_are_open_but_none_that_is_changed_is_closed(
+    reviews: Reviews, tmp_path: Path
+) -> None:
+    """A change of thousands of texts goes on to its end."""
+    texts = 3 * CHANGE_CHUNK
+    root = make(tmp_path, "changing", texts)
+    changing = await reviews.open(root, ".txt")
+    async for state in changing.watch():
+        if not state["is_refreshing"]:
+            break
+    view, count = await changing.open_view(ItemFilter())
+    assert count == texts
+    told = changing.change(changing.view(view), AddTags(("sks",)), None)
     await anext(told)
     await told.aclose()
-    await read(review)
-    assert {path.read_text() for path in folder.glob("*.txt")} == {"a, b, sks"}
-    await reviews.close()
+    others = [await reviews.open(make(tmp_path, str(number)), ".txt") for number in range(MAX_OPEN + 2)]
+    assert reviews.find(changing.number) is changing
+    with pytest.raises(UnroutedRequestError):
+        reviews.find(others[0].number)
+    assert reviews.find(others[-1].number) is others[-1]
+    await until(lambda: not changing.is_changing, 60)
+    assert set(Reviewed(Path(root), Path(root)).contents().values()) == {"a fox, sks"}
 
 
-async def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
-    """While it is looked at."""
-    folder = tmp_path / "set"
-    folder.mkdir()
-    reviews = Reviews(Settings(data_dir=tmp_path / "data"))
-    review = await reviews.open(str(folder), ".txt")
-    await read(review)
-    folder.rmdir()
-    review.refresh()
-    assert "can't be read" in (await read(review))["problem"]
-    await reviews.close()
-
-
-async def test_too_many_images_are_not_captioned_at_once(owner: Service, tmp_path: Path) -> None:
-    """The limit is told."""
-    _, state = await owner.post("/api/datasets", {"folder": str(tmp_path)})
-    body = {"images": ["a"] * (MAX_IMAGES + 1)}
-    status, answer = await owner.post(f"/api/datasets/{state['id']}/captions", body)
-    assert (status, answer["error"]["field"]) == (400, "images")
-
-
-def test_an_id_stands_for_its_key() -> None:
-    """Whatever bytes that has."""
-    for key in ("a b/c%20.png", "caf\udce9.png", "狐.png", "a?b#c&d.png"):
-        assert to_key(to_id(key)) == key
-        assert to_id(key).isascii()
-
-
-async def test_a_desk_serves_several_threads(tmp_path: Path) -> None:
-    """One after the other."""
-    (tmp_path / "a.png").touch()
-    desk = Desk(str(tmp_path), ".txt", tmp_path / "data/index.sqlite")
-    await asyncio.gather(*(asyncio.to_thread(desk.summary) for _ in range(20)))
-    desk.close()
+async def test_only_so_many_indexes_are_kept(reviews: Reviews, tmp_path: Path) -> None:
+    """Those that nobody has opened for longest are dropped, with what lies beside them."""
+    folder = tmp_path / "data/indexes"
+    folder.mkdir(parents=True)
+    for number in range(MAX_INDEXES + 5):
+        (folder / f"{number}.sqlite").touch()
+        (folder / f"{number}.sqlite-wal").touch()
+    review = await reviews.open(make(tmp_path, "a"), ".txt")
+    assert len(list(folder.glob("*.sqlite"))) == MAX_INDEXES
+    assert len(list(folder.glob("*-wal"))) <= MAX_INDEXES
+    assert review.desk.path.exists()

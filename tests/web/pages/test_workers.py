@@ -1,4 +1,4 @@
-"""Processes for what takes long."""
+"""Work in processes of its own."""
 
 import asyncio
 import os
@@ -7,40 +7,56 @@ import time
 
 import pytest
 
-from adapter.errors import OutOfResourcesError, StoppingError
+from adapter.errors import InvalidRequestError, OutOfResourcesError, StoppingError
 from adapter.web.pages.workers import Workers
+from tests.processes import descendants
+from tests.waiting import until
+
+LIMIT_S = 30
 
 
-async def test_work_is_done_elsewhere_and_its_errors_come_back() -> None:
-    """In another process."""
+def refuse() -> None:
+    raise InvalidRequestError("No", "field")
+
+
+async def test_workers_give_and_raise_what_functions_do() -> None:
+    """In another process; errors of ours keep what they say."""
     workers = Workers()
     assert await workers.run(os.getpid) != os.getpid()
-    with pytest.raises(ValueError, match="invalid literal"):
-        await workers.run(int, "no number")
+    assert await workers.run(sorted, [3, 1, 2], reverse=True) == [3, 2, 1]
+    with pytest.raises(InvalidRequestError) as caught:
+        await workers.run(refuse)
+    assert (caught.value.message, caught.value.field) == ("No", "field")
     workers.close()
 
 
-async def test_a_killed_process_costs_its_own_work_alone() -> None:
-    """The next one gets another."""
-    workers = Workers(1)
-    number = await workers.run(os.getpid)
-    sleeping = asyncio.create_task(workers.run(time.sleep, 600))
+async def test_a_worker_that_is_killed_is_told_and_replaced() -> None:
+    """The kernel kills where memory is short; what else was under way ends with it, and the next goes on."""
+    workers = Workers()
+    process = await workers.run(os.getpid)
+    others = [asyncio.create_task(workers.run(time.sleep, 1000)) for _ in range(2)]
     await asyncio.sleep(0)
-    os.kill(number, signal.SIGKILL)
-    with pytest.raises(OutOfResourcesError):
-        await sleeping
+    os.kill(process, signal.SIGKILL)
+    async with asyncio.timeout(LIMIT_S):
+        outcomes = await asyncio.gather(*others, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [OutOfResourcesError] * 2
     assert await workers.run(abs, -1) == 1
     workers.close()
 
 
-async def test_close_ends_what_is_under_way() -> None:
-    """At once, and nothing begins any more."""
-    workers = Workers(1)
-    await workers.run(os.getpid)
-    sleeping = asyncio.create_task(workers.run(time.sleep, 600))
+async def test_closing_ends_all_that_goes_on() -> None:
+    """At once, and no process is left."""
+    workers = Workers()
+    process = await workers.run(os.getpid)
+    tasks = [asyncio.create_task(workers.run(time.sleep, 1000)) for _ in range(5)]
     await asyncio.sleep(0)
+    assert process in descendants()
+    began = time.monotonic()
     workers.close()
-    with pytest.raises(StoppingError):
-        await sleeping
+    assert time.monotonic() - began < LIMIT_S
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StoppingError] * 5
+    await until(lambda: process not in descendants())
     with pytest.raises(StoppingError):
         await workers.run(os.getpid)
+    workers.close()

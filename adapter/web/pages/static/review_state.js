@@ -119,6 +119,7 @@ export async function look(stay = false) {
   try {
     const answer = await ask(`${base()}/items?${parameters}`);
     if (mine !== serial) return;
+    // Of long texts fewer come at a time: then the page is asked for again, whole.
     pages = new Map([[0, answer.items]]);
     asked = new Set();
     view.value = { id: answer.view, total: answer.total, serial: mine, stay };
@@ -162,10 +163,22 @@ export async function need(first, last) {
 
 async function fetchPage(mine, page) {
   try {
-    const answer = await ask(`${base()}/items?after=${mine.id}.${page * PAGE}&limit=${PAGE}`);
-    if (view.value.id !== mine.id) return;
+    const first = page * PAGE;
+    const end = Math.min(first + PAGE, mine.total);
+    const items = [];
+    let next = first;
+    while (next < end) {
+      const answer = await ask(`${base()}/items?after=${mine.id}.${next}&limit=${end - next}`);
+      if (view.value.id !== mine.id) return;
+      items.push(...answer.items);
+      next = answer.next === null ? end : Number(answer.next.split(".")[1]);
+    }
+    if (items.length < end - first) {
+      await look(true); // some are gone
+      return;
+    }
     pages.delete(page);
-    pages.set(page, answer.items);
+    pages.set(page, items);
     while (pages.size > MAX_PAGES) {
       const [oldest] = pages.keys();
       pages.delete(oldest);
@@ -208,7 +221,7 @@ export async function save(item, style, text, hash) {
   const key = keyOf(item, style);
   try {
     const answer = await put(`${base()}/texts`, { image: item.id, style, text, replaces: hash });
-    undoable.push(answer.change);
+    if (answer.change) undoable.push(answer.change);
     putIn(conflicts, key, undefined);
     replaceItem(answer.item);
     note.value = `Saved ${item.name}`;

@@ -31,6 +31,7 @@ from adapter.web.pages.api import SESSIONS, make_api
 from adapter.web.pages.datasets import close_runs, runs
 from adapter.web.pages.session import Sessions, load_token
 from adapter.web.pages.site import Site
+from adapter.web.predecessor import Predecessor, is_taken, settle
 from adapter.web.request_body import Bodies
 
 SHUTDOWN_TIMEOUT_S = 2.0
@@ -123,8 +124,20 @@ def _check_exposure(settings: Settings, *, is_exposed: bool) -> None:
 
 
 def serve(settings: Settings, book: PromptBook) -> None:
-    """Serves until SIGTERM or Ctrl-C. Raises SettingsError."""
-    listener = bind(settings)
+    """Serves until SIGTERM or Ctrl-C, or not at all where a service of ours is well there already.
+
+    Raises SettingsError.
+    """
+    try:
+        listener = bind(settings)
+    except SettingsError as error:
+        found = settle(settings.host, settings.port) if is_taken(error) else Predecessor.FOREIGN
+        if found is Predecessor.WELL:
+            log.info("a service runs on port %s already: there is nothing to start", settings.port)
+            return
+        if found is Predecessor.FOREIGN:
+            raise
+        listener = bind(settings)
     host, port = listener.getsockname()[:2]
     app = make_app(settings, book)
     log.info("listening on http://%s:%s", host, port)

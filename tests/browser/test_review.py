@@ -210,6 +210,14 @@ async def test_a_text_that_was_changed_elsewhere_is_shown_beside_ones_own(review
     assert (folder / "a.txt").read_text() == "Mine."
 
 
+async def test_an_edit_is_saved_when_the_page_is_left(review: Page, folder: Path) -> None:
+    """Without a key or a click that would save it."""
+    await item(review, "a.png").get_by_role("button", name="Edit").click()
+    await review.get_by_label("Text of a.png").fill("Typed at the last moment.")
+    await review.goto("about:blank")
+    await until(lambda: (folder / "a.txt").read_text() == "Typed at the last moment.")
+
+
 async def test_images_are_captioned_again(review: Page, folder: Path) -> None:
     """The new caption stands beside the old one until somebody chooses."""
     await item(review, "f.png").get_by_role("button", name="Caption", exact=True).click()

@@ -9,12 +9,16 @@ export class Problem extends Error {
   }
 }
 
+const MAX_KEPT_ALIVE = 60_000; // bytes; browsers carry 64 KiB on after a page is left
+
 async function send(path, body, signal, method) {
   const options = { signal, method, headers: {} };
   if (body !== undefined) {
     options.method = method ?? "POST";
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
+    // What is written goes out even if the page is closed at that moment.
+    options.keepalive = method === "PUT" && new Blob([options.body]).size < MAX_KEPT_ALIVE;
   }
   let response;
   try {

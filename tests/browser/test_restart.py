@@ -93,7 +93,7 @@ async def test_the_page_finds_the_service_again_and_the_run_goes_on(page: Page, 
         assert len(list(folder.glob("*.txt"))) == 6
         assert not list(folder.glob(".joycaption-*"))
         await page.get_by_role("link", name="Review").click()
-        await expect(page.locator(".item .words").first).to_contain_text(" ", timeout=20_000)
+        await expect(page.locator(".item").first).to_contain_text("by the model", timeout=20_000)
         await page.locator(".item").first.get_by_role("button", name="Edit").click()
         await page.get_by_label("Text of 0.png").fill("Mine.")
         await page.get_by_label("Text of 0.png").press("Control+Enter")

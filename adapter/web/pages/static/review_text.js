@@ -96,7 +96,13 @@ function Chips({ item, text }) {
     list.current.querySelectorAll(".chip")[focused.current]?.focus();
     focused.current = null;
   });
-  const write = (changed) => save(item, text.style, changed.join(", "), text.hash);
+  const isSaving = useRef(false); // until then, another change would be one of a text that is gone
+  const write = async (changed) => {
+    if (isSaving.current) return;
+    isSaving.current = true;
+    await save(item, text.style, changed.join(", "), text.hash);
+    isSaving.current = false;
+  };
   const move = (from, to) => {
     if (to < 0 || to >= tags.length || from === to) return;
     const changed = [...tags];

@@ -20,8 +20,8 @@ def slug(name: str) -> str:
 def refuse_style_name(name: str, caption_types: Iterable[str], known_styles: Container[str]) -> None:
     """Raises WrongFieldError for the field `name` where no style of a user's own may be called so.
 
-    `caption_types` are all names of caption types, which no style may be taken for. One that is in
-    `known_styles` all the same may be replaced.
+    A name must not look like one of the `caption_types`, unless it is in `known_styles` already: the user may
+    replace those.
     """
     if problem := _problem(name, caption_types, known_styles):
         raise WrongFieldError("name", problem)

@@ -25,7 +25,7 @@ def accept(ledger: Ledger, hashes: Mapping[str, bytes | None]) -> None:
 
 
 def accepted_hashes(ledger: Ledger, outputs: Sequence[str]) -> dict[str, bytes]:
-    """Gives, for those of the texts that were accepted, the hash of what they were. Raises LedgerError."""
+    """Gives the hashes of accepted texts by the ledger's names for them. Raises LedgerError."""
     found = {}
     for one in (*ledger.others, ledger):
         if not list(one.rows(HAS_TABLE, ())):

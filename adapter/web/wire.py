@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from adapter.caption.prompt_choice import DEFAULT_LENGTH, DEFAULT_STYLE, PromptChoice
 from adapter.errors import WrongFieldError
 
+MAX_TOKENS = 2048
 Model = TypeVar("Model", bound=BaseModel)
 
 # The faces' names for the fields of a `PromptChoice`, where they differ; for `errors.fields_named`.
@@ -84,6 +85,21 @@ class OwnPromptOptions(PromptOptions):
     def whole_choice(self) -> PromptChoice:
         """What these fields choose, the prompt among them."""
         return replace(self.choice, prompt=self.prompt if self.prompt.strip() else "")
+
+
+class SampledPromptOptions(OwnPromptOptions):
+    """The same, with what decides how the answer is sampled."""
+
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    top_k: TopK = None
+    max_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] | None = None
+
+    @property
+    def sampled(self) -> dict[str, float | int | None]:
+        """The values that were sent, None for the others."""
+        names = ("temperature", "top_p", "top_k", "max_tokens")
+        return {name: getattr(self, name) for name in names}
 
 
 def validate(fields: dict[str, Any], kind: type[Model]) -> Model:

@@ -38,9 +38,8 @@ class Replace:
         flags = regex.MULTILINE | (regex.IGNORECASE if self.ignores_case else 0)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore"
-                )  # of sets such as `[[a]` that later versions may read otherwise
+                # Sets such as `[[a]` may be read otherwise by later versions.
+                warnings.simplefilter("ignore")
                 pattern = regex.compile(self.find if self.is_expression else regex.escape(self.find), flags)
         except (regex.error, RecursionError, OverflowError, MemoryError) as error:
             raise WrongFieldError("find", f"is no regular expression: {error}") from error

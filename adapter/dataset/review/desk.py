@@ -26,6 +26,7 @@ from adapter.dataset.review.lookup import (
     items,
     number_of_item,
     summary,
+    version_of,
 )
 from adapter.dataset.review.mending import Conflict, Mended, Mender, Written
 from adapter.dataset.review.reading import Reader
@@ -59,7 +60,7 @@ class Desk:
 
     @contextlib.contextmanager
     def _using(self) -> Iterator[Index]:
-        """Gives the index to one thread at a time: the one that is at its path by now."""
+        """Lets one thread at a time use the index, and reopens it where another file has taken its place."""
         with self._lock:
             if not self._index.is_in_place():
                 self._index.close()
@@ -103,7 +104,7 @@ class Desk:
         with self._using() as index:
             number = number_of_item(index, key)
             [(size, mtime_ns)] = index.rows("SELECT size, mtime_ns FROM items WHERE id = ?", (number,))
-        return ImageFile(os.path.join(self.root, key)), f"{size:x}-{mtime_ns:x}"
+        return ImageFile(os.path.join(self.root, key)), version_of(size, mtime_ns)
 
     def item(self, key: str) -> ReviewedItem:
         """Gives an item as `items` does. Raises FileMissingError."""

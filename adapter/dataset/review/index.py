@@ -17,6 +17,7 @@ from adapter.dataset.review.sightings import ReadText, SeenItem
 from adapter.dataset.stored_name import from_stored, to_stored
 
 _DIGITS = re.compile(r"\d+", re.ASCII)
+END_FAILURE = "UPDATE items SET failure = NULL, message = NULL, refused = NULL"
 MAX_DIGITS = 20  # of a number in a name that sorts by its value
 
 
@@ -114,9 +115,7 @@ class Index:
     def put_failures(self, failures: Iterable[tuple[str, Failure]]) -> None:
         """Notes which images failed, by their keys, in place of what was known of that. Raises WriteError."""
         with self.transaction() as connection:
-            connection.execute(
-                "UPDATE items SET failure = NULL, message = NULL, refused = NULL WHERE failure IS NOT NULL"
-            )
+            connection.execute(f"{END_FAILURE} WHERE failure IS NOT NULL")
             connection.executemany(
                 "UPDATE items SET failure = ?, message = ?, refused = ? WHERE key = ?",
                 ((one.code, one.message, one.refused, to_stored(key)) for key, one in failures),
@@ -126,7 +125,7 @@ class Index:
         """Notes that images have a text now. Raises WriteError."""
         with self.transaction() as connection:
             connection.executemany(
-                "UPDATE items SET failure = NULL, message = NULL, refused = NULL WHERE key = ?",
+                f"{END_FAILURE} WHERE key = ?",
                 [(to_stored(key),) for key in keys],
             )
 
@@ -143,10 +142,9 @@ class Index:
             try:
                 yield self.connection
                 self.connection.execute("COMMIT")
-            except BaseException:
-                if self.connection.in_transaction:  # a full disk has ended it already
+            finally:
+                if self.connection.in_transaction:  # not committed, nor ended by a full disk
                     self.connection.execute("ROLLBACK")
-                raise
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:

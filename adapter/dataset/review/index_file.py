@@ -1,7 +1,7 @@
 """The file of an index: its tables, and how it is opened.
 
-Nothing in it is known only there: it can be thrown away at any time, and is made again from the files and the
-ledger. So one that is broken, or of another version, is removed.
+Everything in it can be read again from the files and the ledger. So a broken index, or one of another
+version, is removed and made anew.
 """
 
 import contextlib
@@ -70,7 +70,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         return _opened(path)
     except sqlite3.DatabaseError as error:
-        # Of another version or without its tables; not one that is locked, or on a full disk.
+        # The version or the tables are wrong. A locked index or a full disk is no reason to remove it.
         if not is_broken(error) and _code(error) not in (None, sqlite3.SQLITE_ERROR):
             raise
     remove(path)

@@ -11,7 +11,7 @@ from adapter.dataset.clip_length import LIMITS
 from adapter.dataset.review.index import Index
 from adapter.dataset.review.item_filter import IS_FLAWED, IS_TEXT, ItemFilter, State
 from adapter.dataset.stored_name import from_stored, to_stored
-from adapter.errors import FileMissingError
+from adapter.errors import BadCaptionError, FileMissingError
 
 CHUNK: Final = 500  # SQLite takes at most 999 parameters in its older versions
 _TEXT_COLUMNS = (
@@ -117,6 +117,11 @@ def items(index: Index, numbers: Sequence[int]) -> list[ReviewedItem]:
     return [known[number] for number in numbers if number in known]
 
 
+def version_of(size: int, mtime_ns: int) -> str:
+    """Gives what changes with an image's file, by its size and time."""
+    return f"{size:x}-{mtime_ns:x}"
+
+
 def number_of_item(index: Index, key: str) -> int:
     """Gives the number of the item of that key. Raises FileMissingError, WriteError."""
     for (number,) in index.rows("SELECT id FROM items WHERE key = ?", (to_stored(key),)):
@@ -140,7 +145,7 @@ def summary(index: Index) -> Summary:
     for code, number in index.rows(
         "SELECT failure, count(*) FROM items WHERE failure IS NOT NULL GROUP BY failure"
     ):
-        failures[State.REFUSED if code == "bad_caption" else State.FAILED] += number
+        failures[State.REFUSED if code == BadCaptionError.code else State.FAILED] += number
     kinds = Counter[str]()
     for flaws, number in index.rows(
         f"SELECT flaws, count(*) FROM texts WHERE {IS_FLAWED} GROUP BY flaws"  # noqa: S608

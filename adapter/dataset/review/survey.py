@@ -103,12 +103,8 @@ class _Listing:
 
 def _size(path: str, *, follow_link: bool) -> tuple[int, int] | None:
     """Gives the size and time of a file: of a link itself, or of what it leads to, if there is that."""
-    try:
-        if follow_link:
-            with contextlib.suppress(OSError):
-                status = os.stat(path)
-                return None if stat.S_ISDIR(status.st_mode) else (status.st_size, status.st_mtime_ns)
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return None if stat.S_ISDIR(status.st_mode) else (status.st_size, status.st_mtime_ns)
+    for look in (os.stat, os.lstat) if follow_link else (os.lstat,):
+        with contextlib.suppress(OSError):
+            status = look(path)
+            return None if stat.S_ISDIR(status.st_mode) else (status.st_size, status.st_mtime_ns)
+    return None

@@ -112,7 +112,7 @@ async def show_thumbnail(request: web.Request) -> web.Response:
 
 @routes.post("/runs/{id}")
 async def change_run(request: web.Request) -> web.Response:
-    """Pauses a run, or lets one that is paused go on."""
+    """Pauses a run, or resumes a paused one."""
     runs, number = request.config_dict[RUNS], request.match_info["id"]
     body = validate(await _fields(request), RunChange)
     if body.action == "resume":

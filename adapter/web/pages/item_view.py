@@ -4,7 +4,7 @@ from typing import Any
 
 from adapter.caption.flaws import Kind
 from adapter.dataset.records import on_one_line
-from adapter.dataset.review.lookup import ReviewedItem, ReviewedText, Summary
+from adapter.dataset.review.lookup import ReviewedItem, ReviewedText, Summary, version_of
 from adapter.web.pages.review_body import to_id
 
 
@@ -14,7 +14,7 @@ def item_view(item: ReviewedItem) -> dict[str, Any]:
         "id": to_id(item.key),
         "name": on_one_line(item.key),
         "bytes": item.size,
-        "version": f"{item.size:x}-{item.mtime_ns:x}",
+        "version": version_of(item.size, item.mtime_ns),
         "texts": [text_view(text) for text in item.texts],
     }
     if item.failure:

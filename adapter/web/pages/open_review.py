@@ -57,7 +57,7 @@ class OpenReview:
         """Brings the index up to date in the background."""
         self.desk.is_empty = False
         self._wants_refresh = True
-        if self._refreshing is None or self._refreshing.done():
+        if not self.is_refreshing:
             self._refreshing = asyncio.create_task(self._refresh())
 
     async def _refresh(self) -> None:
@@ -70,6 +70,11 @@ class OpenReview:
                 self._problem = error.message
 
     @property
+    def is_refreshing(self) -> bool:
+        """Whether the index is being brought up to date."""
+        return self._refreshing is not None and not self._refreshing.done()
+
+    @property
     def is_changing(self) -> bool:
         """Whether many texts are being changed."""
         return self._changing is not None and not self._changing.done()
@@ -78,7 +83,7 @@ class OpenReview:
         """Gives what there is, and what goes on."""
         # Before it is counted: who sees that all is done sees all of it.
         going_on = {
-            "is_refreshing": self._refreshing is not None and not self._refreshing.done(),
+            "is_refreshing": self.is_refreshing,
             "is_changing": self.is_changing,
             "problem": self._problem,
         }
@@ -98,7 +103,7 @@ class OpenReview:
         shown: dict[str, Any] | None = None
         seen: object = None
         while not self._is_closed:
-            is_busy = any(task is not None and not task.done() for task in (self._refreshing, self._changing))
+            is_busy = self.is_refreshing or self.is_changing
             now = (await asyncio.to_thread(self.desk.version), self._own_changes, is_busy)
             if now != seen:
                 seen = now

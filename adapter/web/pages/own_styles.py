@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from adapter.caption.prompts import PromptBook
-from adapter.caption.style import PromptStyle, StyleSampling
+from adapter.caption.style import PromptStyle
 from adapter.caption.style_name import refuse_style_name
 from adapter.errors import (
     InvalidRequestError,
@@ -24,6 +23,7 @@ from adapter.errors import (
 )
 from adapter.own_styles_file import read_own_styles
 from adapter.web.pages.trial import Wanted
+from adapter.web.pages.whole_file import replace_file
 
 MAX_STYLES = 500
 
@@ -40,11 +40,8 @@ class StyleBody(Wanted):
     def saved(self, book: PromptBook) -> PromptStyle:
         """Gives the style. Raises UnknownStyleError and WrongFieldError."""
         asked = self.caption_request(book)
-        given = StyleSampling(
-            temperature=self.temperature, top_p=self.top_p, top_k=self.top_k, max_tokens=self.max_tokens
-        )
         own = book.style_sampling(self.whole_choice).model_dump(exclude_none=True)
-        sampling = own | given.model_dump(exclude_none=True)
+        sampling = own | {name: value for name, value in self.sampled.items() if value is not None}
         # What was asked in the user's own words may ask for anything, and is judged so.
         form = None if asked.brief is None or asked.brief.has_own_words else asked.brief.form
         return PromptStyle.model_validate(
@@ -131,15 +128,5 @@ def _unwritable(path: Path, error: OSError) -> WriteError:
 def _replace(path: Path, content: bytes) -> None:
     """Puts a file in the place of the one at `path`, or of what that links to, with its mode."""
     place = Path(os.path.realpath(path))
-    descriptor, temporary = tempfile.mkstemp(dir=place.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            with contextlib.suppress(FileNotFoundError):
-                os.fchmod(descriptor, stat.S_IMODE(place.stat().st_mode))
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, place)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+    mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o600
+    replace_file(place, content, mode=mode, is_synced=True)

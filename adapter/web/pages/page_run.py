@@ -93,11 +93,16 @@ class PageRun:
                     self.state = "done"
 
     def stop(self) -> None:
-        """Takes no more images, lets those under way finish, and is over then. One that is paused is over."""
-        if self.state == "running":
-            self._interrupt("stopping")
-        elif self.state in ("pausing", "paused"):
-            self.state = "stopping" if self.state == "pausing" else "stopped"
+        """Ends the run: takes no more images, and lets those under way finish. A paused run ends at once."""
+        match self.state:
+            case "running":
+                self._interrupt("stopping")
+            case "pausing":
+                self.state = "stopping"
+            case "paused":
+                self.state = "stopped"
+            case _:
+                pass  # it is ending, or over
 
     def pause(self) -> None:
         """Takes no more images and lets those under way finish. The dataset is free until it goes on."""

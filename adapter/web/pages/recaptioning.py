@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import Field
 
+from adapter.caption.prompt_choice import MAX_NAME
 from adapter.caption.request import CaptionRequest
 from adapter.caption.trigger import with_trigger
 from adapter.captioner.answering import Captioner
@@ -31,7 +32,7 @@ class RecaptionBody(Wanted):
     """The body of `POST /api/datasets/ID/captions`: images by their ids, and what is asked about each."""
 
     images: Annotated[list[str], Field(min_length=1, max_length=MAX_IMAGES)]
-    trigger: Annotated[str, Field(max_length=1024)] = ""
+    trigger: Annotated[str, Field(max_length=MAX_NAME)] = ""
 
 
 @routes.post("/datasets/{id}/captions")

@@ -1,11 +1,11 @@
 """The folders that somebody has worked in last, kept for the next time."""
 
-import contextlib
 import json
 import logging
 import os
-import tempfile
 from pathlib import Path
+
+from adapter.web.pages.whole_file import replace_file
 
 FILE_NAME = "recent-folders.json"
 MAX_FOLDERS = 12
@@ -26,15 +26,7 @@ class RecentFolders:
             return
         known = [path, *(one for one in self._read() if one != path)][:MAX_FOLDERS]
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent)
-            try:
-                with open(descriptor, "w") as file:
-                    json.dump(known, file)
-                os.replace(temporary, self._path)
-            finally:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(temporary)
+            replace_file(self._path, json.dumps(known).encode())
         except OSError as error:
             log.warning("the recent folders can't be kept: %s", error.strerror)
 

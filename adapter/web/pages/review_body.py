@@ -11,12 +11,12 @@ from adapter.caption.flaws import Kind
 from adapter.dataset.review.changes import AddTags, Change, RemoveTags, Replace
 from adapter.dataset.review.item_filter import ItemFilter, Sort, State
 from adapter.errors import WrongFieldError
+from adapter.web.pages.run_body import EXTENSION
 from adapter.web.wire import WireModel, validate
 
 MAX_STYLE = 100
 MAX_IMAGES = 100_000  # that are named one by one
 MAX_TEXT = 200_000  # characters
-EXTENSION = r"^\.[\w.-]{1,30}$"
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Style = Annotated[str, Field(max_length=MAX_STYLE, pattern=r"^([^./\\\x00][^/\\\x00]*)?$")]

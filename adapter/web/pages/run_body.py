@@ -16,10 +16,10 @@ from adapter.dataset.texts.sidecars import Sidecars
 from adapter.errors import FileNotAllowedError, WrongFieldError
 from adapter.field_names import fields_named
 from adapter.settings import Settings
-from adapter.web.wire import PROMPT_FIELD_NAMES, OwnPromptOptions, Temperature, TopK, TopP, WireModel
+from adapter.web.wire import PROMPT_FIELD_NAMES, SampledPromptOptions, WireModel
 
-MAX_TOKENS = 2048
 MAX_STYLES = 20
+EXTENSION = r"^\.[\w.-]{1,30}$"
 
 
 def _each_once(styles: list[str]) -> list[str]:
@@ -34,16 +34,12 @@ class RunChange(WireModel):
     action: Literal["pause", "resume"]
 
 
-class RunBody(OwnPromptOptions):
+class RunBody(SampledPromptOptions):
     """What to caption, what to ask, and what becomes of texts that are there."""
 
     folder: Annotated[str, Field(min_length=1)]
     recursive: bool = True
     retry_failed: bool = False
-    temperature: Temperature | None = None
-    top_p: TopP | None = None
-    top_k: TopK = None
-    max_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] | None = None
     seed: int | None = None
     styles: Annotated[list[str], Field(max_length=MAX_STYLES), AfterValidator(_each_once)] = Field(default=[])
     prefix: Annotated[str, Field(max_length=MAX_NAME)] = ""
@@ -53,7 +49,7 @@ class RunBody(OwnPromptOptions):
     overwrite_edited: bool = False
     full_name: bool = False
     limit: Annotated[int | None, Field(ge=1)] = None
-    extension: Annotated[str, Field(pattern=r"^\.[\w.-]{1,30}$")] = ".txt"
+    extension: Annotated[str, Field(pattern=EXTENSION)] = ".txt"
 
     def order(self, book: PromptBook, settings: Settings) -> Order:
         """Gives the run that is asked for. Raises InvalidRequestError, FileNotAllowedError."""
@@ -67,19 +63,17 @@ class RunBody(OwnPromptOptions):
         )
 
     def _recipes(self, book: PromptBook, settings: Settings) -> tuple[Recipe, ...]:
-        given = {name: getattr(self, name) for name in ("temperature", "top_p", "top_k", "max_tokens")}
         like = recipe_like(
             book,
-            given,
+            self.sampled,
             seed=self.seed,
             prefix=self.prefix,
             suffix=self.suffix,
             trigger=self.trigger,
             exact_pixels=settings.exact_pixels,
         )
-        choice = self.whole_choice
         with fields_named(PROMPT_FIELD_NAMES):
-            return recipes_for(book, choice, like, sampled=given, styles=self.styles)
+            return recipes_for(book, self.whole_choice, like, sampled=self.sampled, styles=self.styles)
 
 
 def allowed_folder(path: str, settings: Settings) -> str:

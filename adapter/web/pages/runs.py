@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import secrets
-import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from adapter.errors import CaptionError, InvalidRequestError, StoppingError, Unr
 from adapter.settings import Settings
 from adapter.web.pages.page_run import PageRun
 from adapter.web.pages.run_body import RunBody
+from adapter.web.pages.whole_file import replace_file
 from adapter.web.wire import validate
 
 LOOK_S = 0.5
@@ -162,10 +161,6 @@ class Runs:
         """Keeps what was asked for, so that it can be begun again."""
         kept = {"fields": self._asked[run.number], "made": run.made, "is_paused": run.state == "paused"}
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._folder)
-            with open(descriptor, "w") as file:
-                json.dump(kept, file)
-            os.replace(temporary, self._path(run))
+            replace_file(self._path(run), json.dumps(kept).encode())
         except OSError as error:
             log.warning("the run of %s can't be kept for a restart: %s", run.folder, error.strerror)

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
+
+from adapter.web.pages.whole_file import replace_file
 
 MAX_BYTES: Final = 2 * 2**30
 KEPT_SHARE: Final = 0.8  # of MAX_BYTES, when there were more
@@ -40,15 +41,7 @@ class Thumbnails:
 
     def _keep(self, place: Path, picture: bytes) -> None:
         with contextlib.suppress(OSError):  # then it is made again
-            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=place.parent)
-            try:
-                with open(descriptor, "wb") as file:
-                    file.write(picture)
-                os.replace(temporary, place)
-            finally:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(temporary)
+            replace_file(place, picture)
             self._count(len(picture))
 
     def _count(self, more_bytes: int) -> None:

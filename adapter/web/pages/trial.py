@@ -13,18 +13,12 @@ from adapter.captioner.answering import Captioner
 from adapter.field_names import fields_named
 from adapter.images.sources import DataURL
 from adapter.trace import Trace
-from adapter.web.wire import PROMPT_FIELD_NAMES, OwnPromptOptions, Temperature, TopK, TopP
-
-MAX_TOKENS = 2048
+from adapter.web.wire import PROMPT_FIELD_NAMES, SampledPromptOptions
 
 
-class Wanted(OwnPromptOptions):
+class Wanted(SampledPromptOptions):
     """What is asked about an image, and how the answer is sampled."""
 
-    temperature: Temperature | None = None
-    top_p: TopP | None = None
-    top_k: TopK = None
-    max_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
 
     def caption_request(self, book: PromptBook) -> CaptionRequest:
@@ -34,13 +28,7 @@ class Wanted(OwnPromptOptions):
             if choice.caption_type:
                 book.require_caption_type(choice.caption_type)
             prompt = book.prompt(choice)
-        sampling = book.sampling_for(choice).overridden(
-            temperature=self.temperature,
-            top_p=self.top_p,
-            top_k=self.top_k,
-            max_tokens=self.max_tokens,
-            seed=self.seed,
-        )
+        sampling = book.sampling_for(choice).overridden(**self.sampled, seed=self.seed)
         return CaptionRequest(question(prompt, book.system_prompt), sampling, brief=book.briefs.of(prompt))
 
 

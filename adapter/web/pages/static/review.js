@@ -27,7 +27,7 @@ import {
   undo,
   view,
 } from "/page/review_state.js";
-import { editing } from "/page/review_text.js";
+import { editing, TEXT_STATES } from "/page/review_text.js";
 import { recaption, Tools } from "/page/review_tools.js";
 import { useEffect } from "/page/vendor/preact-hooks.js";
 import { effect, signal } from "/page/vendor/signals.js";
@@ -35,16 +35,8 @@ import { effect, signal } from "/page/vendor/signals.js";
 const known = signal([]); // folders that were captioned
 const isHelpShown = signal(false);
 
-const STATES = {
-  none: "no text",
-  written: "by the model",
-  edited: "edited by hand",
-  found: "was there",
-  flawed: "flawed",
-  failed: "failed",
-  refused: "refused",
-  unreadable: "can't be read",
-};
+const { unreadable, ...TEXTS } = TEXT_STATES;
+const STATES = { ...TEXTS, flawed: "flawed", failed: "failed", refused: "refused", unreadable };
 const SORTS = { name: "by name", flawed: "flawed first", longest: "longest first", newest: "newest first" };
 const KEYS = [
   ["j", "next image"],

@@ -9,7 +9,8 @@ const IDLE_MS = 3000; // without a key, after which a draft is saved
 
 export const editing = signal(null); // the key of the text that is edited
 
-const STATES = {
+// What a text can be, in words.
+export const TEXT_STATES = {
   none: "no text",
   written: "by the model",
   edited: "edited by hand",
@@ -176,7 +177,7 @@ function Conflict({ item, text, mine }) {
 function Facts({ item, text, name, children }) {
   const over = CLIP.find(([limit]) => text.clip_tokens > limit);
   return html`<p class="facts">
-    ${name && html`<strong>${name}</strong> `}${text.hash !== null && STATES[text.state]}
+    ${name && html`<strong>${name}</strong> `}${text.hash !== null && TEXT_STATES[text.state]}
     ${text.clip_tokens !== null && text.clip_tokens !== undefined && ` · ${text.clip_tokens} CLIP tokens`}
     ${over && html` <span class="flaw soft">${over[1]}</span>`}
     ${text.flaws.map(

@@ -63,6 +63,7 @@ class Tally:
     examples: dict[str, list[str]] = field(default_factory=dict)
     total: int | None = None  # texts in all, once they are counted
     started: float = field(default_factory=time.monotonic)
+    ended: float | None = None  # on the same clock
     resting_s: float = 0.0  # without an engine
     first_s: float | None = None  # until the first text was in its place
 
@@ -73,7 +74,7 @@ class Tally:
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.started
+        return (time.monotonic() if self.ended is None else self.ended) - self.started
 
     @property
     def rate(self) -> float:
@@ -86,6 +87,10 @@ class Tally:
         if self.total is None or not self.done:
             return None
         return max(0, self.total - self.settled) / self.rate
+
+    def end(self) -> None:
+        """Stops the clock, for whoever looks at the counts later."""
+        self.ended = time.monotonic()
 
     def take(self, event: Event) -> None:
         """Counts what an event tells."""

@@ -43,6 +43,16 @@ def test_the_rate_leaves_out_the_time_without_an_engine() -> None:
     assert 3.9 < tally.rate < 4.1
 
 
+def test_the_clock_stands_still_after_the_end() -> None:
+    """However late somebody looks."""
+    tally = Tally(done=20)
+    tally.started -= 10
+    tally.end()
+    assert tally.ended is not None
+    assert tally.seconds == tally.ended - tally.started
+    assert tally.rate == tally.rate
+
+
 def test_fail_keeps_a_few_examples_of_each_reason() -> None:
     """The ledger has all of them."""
     tally = Tally()

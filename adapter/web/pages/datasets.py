@@ -117,9 +117,7 @@ async def change_run(request: web.Request) -> web.Response:
     body = validate(await _fields(request), RunChange)
     if body.action == "resume":
         return json_response((await runs.go_on(number)).as_dict())
-    run = runs.find(number)
-    run.pause()
-    return json_response(run.as_dict())
+    return json_response(runs.pause(number).as_dict())
 
 
 @routes.delete("/runs/{id}")

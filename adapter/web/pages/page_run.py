@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections import deque
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any, Literal
 
 from adapter.captioner.answering import Captioner
@@ -33,51 +34,65 @@ State = Literal["running", "stopping", "pausing", "paused", "done", "stopped", "
 
 
 class PageRun:
-    """One run over `folder`, which begins with `open` and goes on in `work`. `number` names it.
+    """One run over `folder`, which begins with `open` and goes on in `work`, and once more after each pause.
 
-    `before` counts the texts that it made before it was paused: for the ledger they are there already.
+    `number` names it. `before` counts the texts that it made before it was paused: for the ledger they are
+    there already.
     """
 
-    def __init__(
-        self, number: str, folder: str, order: Order, settings: Settings, *, before: int = 0
-    ) -> None:
+    def __init__(self, number: str, folder: str, settings: Settings, *, before: int = 0) -> None:
         self.number = number
         self.before = before
         self.folder = folder
         self.state: State = "running"
         self.error = ""
         self.started = time.time()
-        self._order = order
         self._settings = settings
+        self._order: Order | None = None
         self._tally = Tally()
         self._newest: deque[dict[str, str]] = deque(maxlen=MAX_NEWEST)
         self._failed: dict[str, list[dict[str, str]]] = {}
         self._rates = Rates()
+        self._rested_s = 0.0  # in pauses
         self._is_away = False
         self._datasets: list[Dataset] = []
         self._held = AsyncExitStack()
         self._run: Run | None = None
 
-    async def open(self) -> None:
-        """Opens the dataset and takes its lock. Raises InvalidRequestError, LedgerUnavailableError."""
-        opening = open_datasets(self._order.selection)
+    async def open(self, order: Order) -> None:
+        """Opens the dataset and takes its lock. Raises InvalidRequestError, LedgerUnavailableError.
+
+        Must not be cancelled: then the lock would be nobody's.
+        """
+        opening = open_datasets(order.selection)
         self._datasets = await asyncio.to_thread(opening.__enter__)
+        self._held = AsyncExitStack()
         self._held.push_async_callback(asyncio.to_thread, opening.__exit__, None, None, None)
+        self.before, self.error = self.made, ""
+        if self._tally.ended is not None:
+            self._rested_s += time.monotonic() - self._tally.ended
+        self._tally, self._failed, self._run = Tally(), {}, None  # what failed is tried again
+        if (limit := order.conditions.limit) is not None:
+            left = max(1, limit - self.before // len(order.recipes))
+            order = replace(order, conditions=replace(order.conditions, limit=left))
+        self._order = order
 
     async def work(self, captioner: Captioner) -> None:
-        """Captions until all is done, or `stop`."""
+        """Captions what `open` has opened until all is done, or `pause` or `stop`."""
+        order = self._order
+        assert order is not None
         claims = Claims()
         async with self._held:
-            writer = self._held.enter_context(contextlib.closing(Writer(self._order.texts)))
+            writer = self._held.enter_context(contextlib.closing(Writer(order.texts)))
             self._held.enter_context(held(self._settings.run_dir, "a run of the page"))
-            self._held.enter_context(self._order.counting(self._datasets, self._tally))
+            self._held.enter_context(order.counting(self._datasets, self._tally))
             self._run = Run(
-                lambda model: self._order.planned(self._datasets, self._order.planner(model, claims)),
+                lambda model: order.planned(self._datasets, order.planner(model, claims)),
                 Outbox(writer, claims, self._take),
                 claims,
                 Pace(self._settings.max_in_flight),
                 captioner=contextlib.nullcontext(captioner),
-                conditions=self._order.conditions,
+                conditions=order.conditions,
                 emit=self._take,
             )
             if self.state in ("stopping", "pausing"):
@@ -85,12 +100,20 @@ class PageRun:
             try:
                 await self._run.complete()
             except CaptionError as error:
-                self.state, self.error = "failed", str(error)
-            else:
-                if self._run.interrupted:
-                    self.state = "paused" if self.state == "pausing" else "stopped"
-                else:
-                    self.state = "done"
+                self.error = str(error)
+            self._is_away = False
+            self._tally.end()
+        self.state = self._ending(order, self._run)  # not before the lock is given back
+
+    def _ending(self, order: Order, run: Run) -> State:
+        """Gives what became of a run."""
+        if self.error or not run.interrupted:
+            return "failed" if self.error else "done"
+        if self.state != "pausing":
+            return "stopped"
+        limit = order.conditions.limit
+        is_full = limit is not None and self._tally.done >= limit * len(order.recipes)
+        return "done" if is_full else "paused"  # going on would exceed the limit
 
     def stop(self) -> None:
         """Ends the run: takes no more images, and lets those under way finish. A paused run ends at once."""
@@ -138,8 +161,21 @@ class PageRun:
         raise FileMissingError("The run has no such image")
 
     def as_dict(self) -> dict[str, Any]:
-        """Gives what came of it so far."""
+        """Gives what came of it so far.
+
+        Texts from before a pause count as made before, not as skipped, from the beginning on: also those that
+        the run hasn't come to again.
+        """
         tally = self._tally
+        total, skipped, ahead = tally.total, tally.skipped, self.before
+        if self._order is not None and self._order.retry_failed:
+            total = None if total is None else total + self.before  # it doesn't come to them again
+        else:
+            skipped -= min(self.before, tally.skipped)
+            to_come = self.before if total is None else max(0, total - tally.settled)
+            ahead = min(max(0, self.before - tally.skipped), to_come)
+        settled = tally.settled + ahead
+        remaining_s = max(0, total - settled) / tally.rate if total is not None and tally.done else None
         return {
             "id": self.number,
             "folder": on_one_line(self.folder),
@@ -147,22 +183,27 @@ class PageRun:
             "error": self.error,
             "started": self.started,
             "is_waiting_for_engine": self._is_away,
-            "total": tally.total,
-            "settled": tally.settled,
-            "remaining_s": None if tally.remaining_s is None else round(tally.remaining_s),
-            "made_before": min(self.before, tally.skipped),
+            "total": total,
+            "settled": settled,
+            "remaining_s": None if remaining_s is None else round(remaining_s),
+            "made_before": ahead + tally.skipped - skipped,
+            "skipped": skipped,
             "counts": tally.as_dict(),
-            "rates": self._rates.as_dict(time.monotonic()),
+            "rates": self._rates.as_dict(self._clock(tally.ended)),
             "newest": list(self._newest),
             "failed": self._failed,
         }
+
+    def _clock(self, at: float | None = None) -> float:
+        """Gives a time on the monotonic clock, by default now, as if there had been no pauses."""
+        return (time.monotonic() if at is None else at) - self._rested_s
 
     def _take(self, event: Event) -> None:
         self._tally.take(event)
         match event:
             case TextWritten(image, answer):
                 self._newest.appendleft({"image": on_one_line(image), "text": answer.text[:MAX_SHOWN]})
-                self._rates.take(time.monotonic())
+                self._rates.take(self._clock())
             case TextFailed(failure):
                 shown = self._failed.setdefault(failure.code, [])
                 if len(shown) < MAX_FAILED:

@@ -1,40 +1,38 @@
-"""All dataset runs of a service: begun, watched, stopped, and begun again after a restart."""
+"""All dataset runs of a service: begun, watched, paused, stopped, and begun again after a restart."""
 
 import asyncio
-import contextlib
-import json
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncGenerator, Coroutine, Iterator
+from typing import Any, TypeVar
 
 from adapter.caption.prompts import PromptBook
 from adapter.captioner.answering import Captioner
 from adapter.errors import CaptionError, InvalidRequestError, StoppingError, UnroutedRequestError
 from adapter.settings import Settings
+from adapter.web.pages.kept_runs import KeptRun, KeptRuns
 from adapter.web.pages.page_run import PageRun
 from adapter.web.pages.run_body import RunBody
-from adapter.web.pages.whole_file import replace_file
 from adapter.web.wire import validate
 
 LOOK_S = 0.5
 MAX_ENDED = 20  # runs that are remembered
 MAX_RUNNING = 8
-FOLDER = "runs"
-MAX_FILE_BYTES = 2**20
+MAX_PAUSED = 100
+
+T = TypeVar("T")
 
 log = logging.getLogger("adapter.web")
 
 
 class Runs:
-    """Runs by the service's own captioner. What runs is kept in a folder of `data_dir` until it has ended."""
+    """Runs by the service's own captioner. What hasn't ended, or is paused, is kept in `data_dir`."""
 
     def __init__(self, captioner: Captioner, book: PromptBook, settings: Settings) -> None:
         self._captioner = captioner
         self._book = book
         self._settings = settings
-        self._folder = settings.data_dir / FOLDER
+        self._kept = KeptRuns(settings.data_dir)
         self._runs: dict[str, PageRun] = {}
         self._asked: dict[str, dict[str, Any]] = {}  # the fields of those that may go on
         self._tasks: dict[asyncio.Task[None], PageRun] = {}
@@ -50,37 +48,59 @@ class Runs:
             raise UnroutedRequestError("There is no such run")
         return self._runs[number]
 
-    async def begin(self, fields: dict[str, Any], number: str = "", before: int = 0) -> PageRun:
-        """Begins a run, which has made so many texts `before` if it was paused.
+    async def begin(self, fields: dict[str, Any]) -> PageRun:
+        """Begins a run.
 
         Raises InvalidRequestError, FileNotAllowedError, LedgerUnavailableError, StoppingError.
         """
-        if self._is_closing:
-            raise StoppingError
-        if len(self._tasks) >= MAX_RUNNING:
-            raise InvalidRequestError(f"{MAX_RUNNING} runs are under way already")
-        run = self._made(fields, number or secrets.token_hex(8), before)
-        await run.open()
-        self._asked[run.number] = fields
-        self._keep(run)
-        self._runs[run.number] = run
-        task = asyncio.create_task(run.work(self._captioner))
-        self._tasks[task] = run
-        task.add_done_callback(self._end)
+        run = PageRun(secrets.token_hex(8), validate(fields, RunBody).folder, self._settings)
+        await _whole(self._let_work(run, fields))
         return run
-
-    def _made(self, fields: dict[str, Any], number: str, before: int) -> PageRun:
-        """Gives a run that doesn't work yet. Raises InvalidRequestError, FileNotAllowedError."""
-        body = validate(fields, RunBody)
-        order = body.order(self._book, self._settings)
-        return PageRun(number, body.folder, order, self._settings, before=before)
 
     async def go_on(self, number: str) -> PageRun:
         """Lets a paused run go on. Raises UnroutedRequestError, and what `begin` raises."""
         run = self.find(number)
-        if run.state != "paused":
-            return run
-        return await self.begin(self._asked[number], number, run.made)
+        if run.state == "paused":
+            run.state = "running"
+            await _whole(self._go_on(run))
+        return run
+
+    async def _go_on(self, run: PageRun) -> None:
+        is_at_work = False
+        try:
+            await self._let_work(run, self._asked[run.number])
+            is_at_work = True
+        finally:
+            if not is_at_work and run.state == "stopping":  # meanwhile
+                run.state = "stopped"
+                self._forget(run)
+            elif not is_at_work:
+                run.state = "paused"
+
+    async def _let_work(self, run: PageRun, fields: dict[str, Any]) -> None:
+        if self._is_closing:
+            raise StoppingError
+        if len(self._tasks) >= MAX_RUNNING:
+            raise InvalidRequestError(f"{MAX_RUNNING} runs are under way already")
+        await run.open(validate(fields, RunBody).order(self._book, self._settings))
+        if self._is_closing:
+            run.stop()
+        self._runs[run.number] = run
+        self._asked[run.number] = fields
+        self._keep(run)
+        task = asyncio.create_task(run.work(self._captioner))
+        self._tasks[task] = run
+        task.add_done_callback(self._end)
+
+    def pause(self, number: str) -> PageRun:
+        """Pauses a run that is under way. Raises UnroutedRequestError, InvalidRequestError."""
+        run = self.find(number)
+        if sum(one.state in ("pausing", "paused") for one in self._runs.values()) >= MAX_PAUSED:
+            raise InvalidRequestError(f"{MAX_PAUSED} runs are paused already")
+        run.pause()
+        if run.state == "pausing":
+            self._keep(run)  # so that it is paused even if the service is killed now
+        return run
 
     def stop(self, number: str) -> PageRun:
         """Stops a run, be it paused. Raises UnroutedRequestError."""
@@ -103,23 +123,26 @@ class Runs:
             await asyncio.sleep(LOOK_S)
 
     async def resume(self) -> None:
-        """Begins again what was running when the service ended, however it did."""
-        for path in sorted(self._folder.glob("*.json")):
+        """Begins again what was running when the service ended, however it did.
+
+        A run that can't go on, perhaps because its disk isn't there, is paused and says why.
+        """
+        for number, kept in self._kept.all():
             try:
-                if path.stat().st_size > MAX_FILE_BYTES:
-                    raise ValueError("too large")
-                kept = json.loads(path.read_bytes())
-                fields, before = kept["fields"], int(kept["made"])
-                if kept["is_paused"]:
-                    self._runs[path.stem] = self._made(fields, path.stem, before)
-                    self._runs[path.stem].state = "paused"
-                    self._asked[path.stem] = fields
-                else:
-                    await self.begin(fields, path.stem, before)
-            except (OSError, ValueError, TypeError, LookupError, CaptionError) as error:
-                log.warning("the run %s can't go on: %s", path.stem, error)
-                with contextlib.suppress(OSError):
-                    path.unlink()
+                folder = validate(kept.fields, RunBody).folder
+            except CaptionError as error:
+                log.warning("the run %s can't go on: %s", number, error)
+                self._kept.drop(number)
+                continue
+            run = PageRun(number, folder, self._settings, before=kept.made)
+            run.state = "paused"
+            self._runs[number], self._asked[number] = run, kept.fields
+            if not kept.is_paused:
+                try:
+                    await self.go_on(number)
+                except (CaptionError, OSError, ValueError) as error:
+                    log.warning("the run %s can't go on, and is paused: %s", number, error)
+                    run.error = str(error)
 
     async def close(self, limit_s: float) -> None:
         """Stops all runs; what is under way has `limit_s` to finish. They go on when the service is started
@@ -151,16 +174,16 @@ class Runs:
 
     def _forget(self, run: PageRun) -> None:
         self._asked.pop(run.number, None)
-        with contextlib.suppress(OSError):
-            self._path(run).unlink()
-
-    def _path(self, run: PageRun) -> Path:
-        return self._folder / f"{run.number}.json"
+        self._kept.drop(run.number)
 
     def _keep(self, run: PageRun) -> None:
-        """Keeps what was asked for, so that it can be begun again."""
-        kept = {"fields": self._asked[run.number], "made": run.made, "is_paused": run.state == "paused"}
-        try:
-            replace_file(self._path(run), json.dumps(kept).encode())
-        except OSError as error:
-            log.warning("the run of %s can't be kept for a restart: %s", run.folder, error.strerror)
+        is_paused = run.state in ("pausing", "paused")
+        fields = self._asked[run.number]
+        self._kept.keep(run.number, KeptRun(fields=fields, made=run.made, is_paused=is_paused))
+
+
+async def _whole(work: Coroutine[Any, Any, T]) -> T:
+    """Gives what `work` gives; it goes on to its end even if whoever waits for it leaves."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody else looks
+    return await asyncio.shield(task)

@@ -14,9 +14,11 @@ from PIL import ExifTags, Image
 
 from adapter.dataset.ledger import Ledger
 from adapter.dataset.ledger_file import ledger_path
+from adapter.errors import WrongFieldError
 from adapter.web.app_keys import CAPTIONER, VITALS
 from adapter.web.pages.datasets import RUNS
-from adapter.web.pages.runs import FOLDER, Runs
+from adapter.web.pages.kept_runs import FOLDER
+from adapter.web.pages.runs import Runs
 from tests.fake_engine import completion
 from tests.waiting import until
 from tests.web.conftest import Service
@@ -44,12 +46,16 @@ async def ended(owner: Service, number: str) -> dict[str, Any]:
     return dict(last)
 
 
-def block(owner: Service) -> asyncio.Event:
-    """Has the engine answer only after the event is set."""
+def block(owner: Service, first: int = 0) -> asyncio.Event:
+    """Has the engine answer only after the event is set, except for so many `first` captions."""
     go_on = asyncio.Event()
+    asked = 0
 
     async def wait(request: web.Request) -> web.StreamResponse:
-        await go_on.wait()
+        nonlocal asked
+        asked += 1
+        if asked > first:
+            await go_on.wait()
         return web.json_response(completion("A picture of something."))
 
     owner.engine.answer = wait
@@ -186,7 +192,9 @@ async def test_a_run_stays_within_the_allowed_folders(owner: Service, folder: Pa
 
 
 async def test_a_run_goes_on_after_a_restart(owner: Service, folder: Path, tmp_path: Path) -> None:
-    """However the service ended. What can't go on is forgotten, with a line in the log."""
+    """However the service ended. What can't go on yet is paused and says why, and what never can is
+    forgotten.
+    """
     app = owner.app
     go_on = block(owner)
     _, run = await owner.post("/api/runs", {"folder": str(folder)})
@@ -196,18 +204,29 @@ async def test_a_run_goes_on_after_a_restart(owner: Service, folder: Path, tmp_p
     kept = tmp_path / "data" / FOLDER
     assert [path.stem for path in kept.iterdir()] == [run["id"]]
     (kept / "torn.json").write_text("{")
-    fields = {"folder": "/no/such/folder"}
+    away = tmp_path / "away"
+    fields = {"folder": str(away)}
     (kept / "gone.json").write_text(json.dumps({"fields": fields, "made": 0, "is_paused": False}))
     (kept / "old.json").write_text(json.dumps(fields))
+    wrong = {"fields": fields | {"seed": "x"}, "made": 0, "is_paused": False}
+    (kept / "wrong.json").write_text(json.dumps(wrong))
     go_on.set()
     owner.engine.answer = None
     again = Runs(app[CAPTIONER], app[RUNS]._book, app[RUNS]._settings)
     await again.resume()
-    (resumed,) = again
-    assert resumed.number == run["id"]
+    assert {one.number for one in again} == {run["id"], "gone"}
+    resumed, gone = again.find(run["id"]), again.find("gone")
     await until(lambda: resumed.has_ended)
     assert resumed.as_dict()["counts"]["done"] == 2
-    await until(lambda: not list(kept.iterdir()))
+    await until(lambda: [path.name for path in kept.iterdir()] == ["gone.json"])
+    assert (gone.state, "is not there" in gone.error) == ("paused", True)
+    with pytest.raises(WrongFieldError):
+        await again.go_on("gone")
+    assert gone.state == "paused"
+    away.mkdir()
+    await again.go_on("gone")
+    await until(lambda: gone.has_ended)
+    assert (gone.state, gone.error) == ("done", "")
     await again.close(1.0)
 
 
@@ -241,6 +260,50 @@ async def test_a_run_is_paused_and_stays_so_over_a_restart(
     assert (await owner.post(f"/api/runs/{run['id']}", {"action": "resume"}))[1]["state"] == "done"
     assert (await owner.post(f"/api/runs/{run['id']}", {"action": "fly"}))[0] == 400
     assert (await owner.post("/api/runs/none", {"action": "pause"}))[0] == 404
+
+
+async def test_counts_go_on_where_they_were_before_a_pause(owner: Service, folder: Path) -> None:
+    """Texts that are made already are no skipped ones, and nothing is made or added twice."""
+    for number in range(4):
+        Image.new("RGB", (20, 10), (number, 9, 9)).save(folder / f"{number}.png")
+    block(owner, first=2)
+    _, begun = await owner.post("/api/runs", {"folder": str(folder), "existing": "append", "seed": 1})
+    path, run = f"/api/runs/{begun['id']}", owner.app[RUNS].find(begun["id"])
+    await until(lambda: owner.engine.under_way == 5 and run.made == 2)
+    await owner.post(path, {"action": "pause"})
+    assert [kept.is_paused for _, kept in owner.app[RUNS]._kept.all()] == [True], "should it be killed now"
+    run.give_up()
+    paused = await ended(owner, run.number)
+    assert (paused["state"], paused["settled"], paused["total"]) == ("paused", 2, 7)
+    assert await ended(owner, run.number) == paused, "its clock stands still"
+    go_on = block(owner)
+    _, resumed = await owner.post(path, {"action": "resume"})
+    assert (resumed["made_before"], resumed["settled"], resumed["skipped"]) == (2, 2, 0)
+    go_on.set()
+    last = await ended(owner, run.number)
+    assert (last["state"], last["counts"]["done"], last["made_before"]) == ("done", 5, 2)
+    assert (last["skipped"], last["settled"], last["total"]) == (0, 7, 7)
+    assert (folder / "a.txt").read_text().count("picture") == 1
+
+
+async def test_a_limit_holds_over_a_pause(owner: Service, folder: Path) -> None:
+    """And a run that is paused when it has reached it is done."""
+    Image.new("RGB", (20, 10), (9, 9, 9)).save(folder / "d.png")
+    block(owner, first=1)
+    _, begun = await owner.post("/api/runs", {"folder": str(folder), "limit": 2})
+    path, run = f"/api/runs/{begun['id']}", owner.app[RUNS].find(begun["id"])
+    await until(lambda: owner.engine.under_way == 1 and run.made == 1)
+    await owner.post(path, {"action": "pause"})
+    run.give_up()
+    assert (await ended(owner, run.number))["state"] == "paused"
+    go_on = block(owner)
+    await owner.post(path, {"action": "resume"})
+    await until(lambda: owner.engine.under_way == 1)
+    await owner.post(path, {"action": "pause"})
+    go_on.set()
+    last = await ended(owner, run.number)
+    assert (last["state"], last["made_before"] + last["counts"]["done"]) == ("done", 2)
+    assert len(list(folder.rglob("*.txt"))) == 3, "with the one that was there"
 
 
 async def test_a_paused_run_is_stopped_for_good(owner: Service, folder: Path, tmp_path: Path) -> None:

@@ -19,14 +19,14 @@ async def test_a_run_that_is_stopped_before_it_works_does_nothing(
     """And gives its dataset free for another one."""
     settings = Settings(run_dir=tmp_path / "run")
     order = RunBody(folder=str(picture.parent)).order(book, settings)
-    first, second = [PageRun(name, str(picture.parent), order, settings) for name in ("1", "2")]
-    await first.open()
+    first, second = [PageRun(name, str(picture.parent), settings) for name in ("1", "2")]
+    await first.open(order)
     with pytest.raises(LedgerUnavailableError, match="Another run works on this dataset"):
-        await second.open()
+        await second.open(order)
     first.stop()
     await first.work(service.app[CAPTIONER])
     assert (first.state, first.has_ended, first.as_dict()["counts"]["done"]) == ("stopped", True, 0)
-    await second.open()
+    await second.open(order)
     await second.work(service.app[CAPTIONER])
     assert (second.state, second.as_dict()["settled"]) == ("done", 1)
     assert not service.engine.asked[1:]

@@ -84,7 +84,7 @@ export function Run({ run, act }) {
     ${run.total !== null &&
     html`<progress max=${Math.max(run.total, 1)} value=${run.settled} aria-label="How far the run is"></progress>`}
     <p class="facts">
-      ${counts.done + run.made_before} captioned, ${counts.skipped + counts.edited - run.made_before} skipped,${" "}
+      ${counts.done + run.made_before} captioned, ${run.skipped + counts.edited} skipped,${" "}
       ${counts.failed} failed
       ${run.total !== null && ` of ${run.total}`}${counts.done > 0 && ` · ${counts.images_per_s.toFixed(1)} images/s`}
       ${run.state === "running" && run.remaining_s !== null && ` · ${timeOf(run.remaining_s)} left`}

@@ -1,7 +1,7 @@
 """The image files of a folder, found lazily: what was found is handed on before the rest is looked for."""
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from adapter.dataset.inputs.image_file import file_item, is_below, key_below
 from adapter.dataset.item import Item
@@ -44,12 +44,19 @@ class Folder:
         return is_below(self.root, key, follow_links=self._follow_links)
 
 
-def find_images(root: str, *, recursive: bool = True, follow_links: bool = False) -> Generator[str]:
+def find_images(
+    root: str,
+    *,
+    recursive: bool = True,
+    follow_links: bool = False,
+    is_enough: Callable[[], bool] | None = None,
+) -> Generator[str]:
     """Gives the paths, below the folder `root`, of files with an image's extension. Hidden ones are left out.
 
     The walk goes depth first, in the file system's order, with one open folder per level and nothing else in
-    memory. With `follow_links` links to folders are followed, except into a folder that they stand in. Raises
-    InvalidRequestError where `root` itself can't be read.
+    memory. With `follow_links` links to folders are followed, except into a folder that they stand in. It
+    ends early once `is_enough()`, which is asked at each file and folder. Raises InvalidRequestError where
+    `root` itself can't be read.
     """
     prefix_length = len(root) if root.endswith(os.sep) else len(root) + 1
     try:
@@ -57,15 +64,26 @@ def find_images(root: str, *, recursive: bool = True, follow_links: bool = False
     except OSError as error:
         raise InvalidRequestError(f"The folder {root} can't be read: {error.strerror}") from error
     try:
-        yield from _walk(levels, prefix_length, recursive=recursive, follow_links=follow_links)
+        yield from _walk(
+            levels, prefix_length, recursive=recursive, follow_links=follow_links, is_enough=is_enough
+        )
     finally:
         for folder, _ in levels:  # where nobody wants the rest
             folder.close()
 
 
-def _walk(levels: list[Level], prefix_length: int, *, recursive: bool, follow_links: bool) -> Iterator[str]:
+def _walk(
+    levels: list[Level],
+    prefix_length: int,
+    *,
+    recursive: bool,
+    follow_links: bool,
+    is_enough: Callable[[], bool] | None,
+) -> Iterator[str]:
     """Goes on where the innermost of the open folders is, and gives paths without their first characters."""
     while levels:
+        if is_enough is not None and is_enough():
+            return
         folder, _ = levels[-1]
         try:
             entry = next(folder, None)

@@ -25,6 +25,7 @@ from adapter.web.error_response import json_response
 from adapter.web.face import FACE, Face
 from adapter.web.pages import datasets, picture_routes, recaptioning, review_routes
 from adapter.web.pages.event_answer import answer_events, error_body
+from adapter.web.pages.folder_counts import FolderCounts
 from adapter.web.pages.openapi import describe
 from adapter.web.pages.own_styles import OwnStyles, StyleBody
 from adapter.web.pages.recent_folders import RecentFolders
@@ -45,6 +46,7 @@ def make_api(settings: Settings, sessions: Sessions) -> web.Application:
     app[SETTINGS] = settings
     app[SESSIONS] = sessions
     app[datasets.RECENT] = RecentFolders(settings.data_dir)
+    app[datasets.COUNTS] = FolderCounts()
     app.add_routes(all_routes())
     app.cleanup_ctx.extend([review_routes.reviews, picture_routes.pictures])
     app.on_shutdown.append(review_routes.close_reviews)

@@ -1,7 +1,8 @@
 """The routes of `/api` that are about datasets: folders, and runs over them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from aiohttp import web
@@ -15,7 +16,8 @@ from adapter.web.app_keys import BODIES, BOOK, CAPTIONER, HURRY, SETTINGS
 from adapter.web.error_response import json_response
 from adapter.web.lifetimes import MAX_HURRIED_DRAIN_S
 from adapter.web.pages.event_answer import answer_events
-from adapter.web.pages.folders import view_of
+from adapter.web.pages.folder_counts import FolderCounts
+from adapter.web.pages.folders import FolderView, counted, counted_within, view_of
 from adapter.web.pages.recent_folders import RecentFolders
 from adapter.web.pages.run_body import RunBody, RunChange
 from adapter.web.pages.runs import Runs
@@ -23,6 +25,9 @@ from adapter.web.wire import validate
 
 RUNS = web.AppKey("runs", Runs)
 RECENT = web.AppKey("recent", RecentFolders)
+COUNTS = web.AppKey("counts", FolderCounts)
+
+MAX_COUNT_S = 0.7  # somebody waits
 
 routes = web.RouteTableDef()
 
@@ -43,11 +48,29 @@ async def close_runs(app: web.Application) -> None:
 @routes.get("/folders")
 async def folders(request: web.Request) -> web.Response:
     """Answers what is in a folder, by default the first one that runs may work in."""
+    view, recent = await _folder(request)
+    view = await counted_within(view, request.config_dict[COUNTS], MAX_COUNT_S)
+    return json_response(view.as_dict() | recent)
+
+
+@routes.get("/folders/events")
+async def folder_events(request: web.Request) -> web.StreamResponse:
+    """Answers what is in a folder, as an event at once and whenever more images are counted."""
+    view, recent = await _folder(request)
+
+    async def told() -> AsyncGenerator[dict[str, Any]]:
+        async with contextlib.aclosing(counted(view, request.config_dict[COUNTS])) as views:
+            async for one in views:
+                yield one.as_dict() | recent
+
+    return await answer_events(request, told())
+
+
+async def _folder(request: web.Request) -> tuple[FolderView, dict[str, list[str]]]:
     settings = request.config_dict[SETTINGS]
     view = await asyncio.to_thread(view_of, request.query.get("path", ""), settings)
-    recent = await asyncio.to_thread(request.config_dict[RECENT].there)
-    counts = {name: vars(count) for name, count in view.counts.items()}
-    return json_response(vars(view) | {"counts": counts, "recent": recent})
+    recent = await asyncio.to_thread(request.config_dict[RECENT].there, settings.roots)
+    return view, {"recent": recent}
 
 
 @routes.get("/runs")

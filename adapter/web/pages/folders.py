@@ -1,50 +1,75 @@
 """Folders that a dataset run can be started in, with how much is in them."""
 
+import asyncio
+import contextlib
 import os
-import time
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from typing import Any
 
-from adapter.dataset.inputs.folder import find_images
 from adapter.dataset.ledger_file import is_held, ledger_path
 from adapter.dataset.nearby import covering_folder
-from adapter.dataset.texts.sidecars import Sidecars
 from adapter.errors import FileNotAllowedError, InvalidRequestError
 from adapter.settings import Settings
+from adapter.web.pages.folder_counts import Count, FolderCounts
 from adapter.web.pages.run_body import allowed_folder
 
 MAX_FOLDERS = 1000
-MAX_COUNTED = 20_000  # files; beyond that the page says "more than"
-MAX_COUNTED_BELOW = 5000  # in each of the folders in it
-MAX_COUNT_S = 0.7  # for all of these: somebody waits
 
 
 @dataclass
-class Count:
-    """How many images there are below a folder, `captioned` of them with a text; `is_all` if all were
-    counted.
+class FolderView:
+    """A folder, with the names of those in it, and the counts of these, as far as they are known.
+
+    `count` is of the folder itself, None while nobody knows. `is_in_use` tells whether a run works on the
+    dataset in it.
     """
 
-    images: int = 0
-    captioned: int = 0
-    is_all: bool = True
-
-
-@dataclass
-class FolderView(Count):
-    """A folder, with the names of those in it, and the counts of these, as far as there was time for them.
-
-    `is_in_use` tells whether a run works on the dataset in it.
-    """
-
-    path: str = ""
+    path: str
     parent: str | None = None
     folders: list[str] = field(default_factory=list)
+    count: Count | None = None
     counts: dict[str, Count] = field(default_factory=dict)
     is_in_use: bool = False
 
+    def as_dict(self) -> dict[str, Any]:
+        """Gives it for programs. While nobody knows the number of images, that is null."""
+        count = self.count
+        return {
+            "path": self.path,
+            "parent": self.parent,
+            "folders": self.folders,
+            "images": None if count is None else count.images,
+            "captioned": None if count is None else count.captioned,
+            "is_all": count is not None and count.is_all,
+            "counts": {name: vars(below) for name, below in self.counts.items()},
+            "is_in_use": self.is_in_use,
+        }
+
+
+async def counted(view: FolderView, counts: FolderCounts) -> AsyncGenerator[FolderView]:
+    """Yields the view as it is, and again whenever more is known of it, up to the end of counting."""
+    yield view
+    places = {os.path.join(view.path, name): name for name in view.folders}
+    async with contextlib.aclosing(counts.of([view.path, *places])) as found:
+        async for some in found:
+            view.count = some.pop(view.path, view.count)
+            view.counts |= {places[place]: count for place, count in some.items()}
+            yield view
+
+
+async def counted_within(view: FolderView, counts: FolderCounts, limit_s: float) -> FolderView:
+    """Gives the view with what is known of it after `limit_s`, or earlier if that is all."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limit_s), contextlib.aclosing(counted(view, counts)) as views:
+            async for _ in views:
+                pass
+    return view
+
 
 def view_of(path: str, settings: Settings) -> FolderView:
-    """Gives what is in a folder, by default the first one that runs may work in, or the user's own.
+    """Gives what is in a folder, nothing counted; by default the first one that runs may work in, or the
+    user's own.
 
     Raises InvalidRequestError where it can't be read, and FileNotAllowedError.
     """
@@ -61,7 +86,7 @@ def view_of(path: str, settings: Settings) -> FolderView:
 
 
 def _look_into(path: str) -> FolderView:
-    view = FolderView(path=path)
+    view = FolderView(path)
     try:
         with os.scandir(path) as entries:
             names = [
@@ -74,27 +99,5 @@ def _look_into(path: str) -> FolderView:
     except OSError as error:
         raise InvalidRequestError(f"The folder can't be read: {error.strerror}", "path") from error
     view.folders = sorted(names, key=str.casefold)[:MAX_FOLDERS]
-    _count(path, view, MAX_COUNTED)
     view.is_in_use = is_held(ledger_path(covering_folder(path)))
-    ends = time.monotonic() + MAX_COUNT_S
-    for name in view.folders:
-        if time.monotonic() > ends:
-            break
-        below = Count()
-        _count(os.path.join(path, name), below, MAX_COUNTED_BELOW, ends)
-        view.counts[name] = below
     return view
-
-
-def _count(path: str, count: Count, most: int, ends: float | None = None) -> None:
-    """Counts up to `most` images, and no longer than until `ends` on the monotonic clock."""
-    sidecars = Sidecars()
-    try:
-        for key in find_images(path):
-            if count.images == most or (ends is not None and time.monotonic() > ends):
-                count.is_all = False
-                return
-            count.images += 1
-            count.captioned += os.path.lexists(os.path.join(path, sidecars.name(key, "")))
-    except InvalidRequestError:
-        count.is_all = False  # it can't be read

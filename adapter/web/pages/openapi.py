@@ -41,6 +41,7 @@ class Operation:
 
 
 EVENTS = "text/event-stream"
+FOLDER = (("path", "An absolute path; by default the first allowed folder."),)
 OPERATIONS = {
     "POST /session": Operation(SessionBody),
     "GET /engine": Operation(),
@@ -50,7 +51,8 @@ OPERATIONS = {
     "POST /styles": Operation(StyleBody, status=201),
     "DELETE /styles/{name}": Operation(),
     "POST /caption": Operation(TrialBody, answers=EVENTS),
-    "GET /folders": Operation(query=(("path", "An absolute path; by default the first allowed folder."),)),
+    "GET /folders": Operation(query=FOLDER),
+    "GET /folders/events": Operation(query=FOLDER, answers=EVENTS),
     "GET /runs": Operation(),
     "POST /runs": Operation(RunBody, status=201),
     "POST /runs/preview": Operation(RunBody),

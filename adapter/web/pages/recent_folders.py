@@ -30,9 +30,14 @@ class RecentFolders:
         except OSError as error:
             log.warning("the recent folders can't be kept: %s", error.strerror)
 
-    def there(self) -> list[str]:
-        """Gives those that are there, the last one first."""
-        return [path for path in self._read() if os.path.isdir(path)]
+    def there(self, roots: tuple[str, ...] | None = None) -> list[str]:
+        """Gives those that are there and lie below the `roots`, None for any; the last one first."""
+        return [
+            path
+            for path in self._read()
+            if (roots is None or any(os.path.commonpath([path, root]) == root for root in roots))
+            and os.path.isdir(path)
+        ]
 
     def _read(self) -> list[str]:
         try:

@@ -29,6 +29,15 @@ def test_images_are_found_by_extension_in_any_case(tmp_path: Path) -> None:
     assert found(tmp_path, recursive=False) == ["B.JPG", "a.png", "c.jpeg", "d.webp"]
 
 
+def test_a_walk_ends_early_once_it_is_enough(tmp_path: Path) -> None:
+    """Also where there are no images: it is asked at each file."""
+    touch(tmp_path, *(f"{number}.txt" for number in range(5)))
+    asked = iter([False, False, True])
+    assert list(find_images(str(tmp_path), is_enough=lambda: next(asked))) == []
+    with pytest.raises(StopIteration):
+        next(asked)
+
+
 def test_links_to_folders_are_followed_only_on_request_and_loops_never(tmp_path: Path) -> None:
     """They lead out of the dataset.
 

@@ -328,3 +328,18 @@ async def test_a_folder_tells_that_a_run_works_on_it(owner: Service, folder: Pat
     _, view = await owner.get(f"/api/folders?path={folder}")
     assert (view["is_in_use"], view["recent"]) == (False, [])
     assert view["counts"]["below"] == {"images": 1, "captioned": 0, "is_all": True}
+
+
+async def test_a_folder_comes_at_once_and_its_counts_as_they_are_known(owner: Service, folder: Path) -> None:
+    """As events, for whoever doesn't want to wait."""
+    async with owner.session.get(owner.server.make_url(f"/api/folders/events?path={folder}")) as response:
+        first, *_, last = [json.loads(one[6:]) for one in (await response.text()).split("\n\n") if one]
+    assert (first["folders"], first["images"], first["is_all"], first["counts"]) == (
+        ["below"],
+        None,
+        False,
+        {},
+    )
+    assert last == (await owner.get(f"/api/folders?path={folder}"))[1]
+    assert (last["images"], last["captioned"], last["counts"]["below"]["images"]) == (3, 1, 1)
+    assert (await owner.get("/api/folders/events?path=relative"))[0] == 400

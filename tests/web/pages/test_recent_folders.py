@@ -17,6 +17,8 @@ def test_the_last_ones_come_first(tmp_path: Path) -> None:
     (tmp_path / "7").rmdir()
     names = [Path(path).name for path in RecentFolders(tmp_path / "data").there()]
     assert names == ["5", "14", "13", "12", "11", "10", "9", "8", "6", "4", "3"]
+    roots = (str(tmp_path / "1"), str(tmp_path / "4"))
+    assert RecentFolders(tmp_path / "data").there(roots) == [str(tmp_path / "4")], "the others are forbidden"
 
 
 @pytest.mark.parametrize(

@@ -59,17 +59,39 @@ async function attempt(work) {
   try {
     await work();
   } catch (error) {
-    problem.value = error.message;
+    if (error.name !== "AbortError") problem.value = error.message;
   }
   isBusy.value = false;
 }
 
+let opening = null;
+
+// Shows the folder at once, and how many images are in it as they are counted.
 function open(path) {
   shown.value = null;
+  opening?.abort();
+  const { signal } = (opening = new AbortController());
   return attempt(async () => {
-    folder.value = await ask(`/folders?path=${encodeURIComponent(path)}`);
-    typed.value = folder.value.path;
+    const views = events(`/folders/events?path=${encodeURIComponent(path)}`, undefined, signal);
+    const { value } = await views.next();
+    const known = folder.value?.path === value.path ? folder.value : {};
+    // While it is counted again, what was known is shown.
+    folder.value = { ...value, images: known.images ?? null, captioned: known.captioned, is_all: known.is_all, counts: known.counts ?? {} };
+    typed.value = value.path;
+    showCounts(views);
   });
+}
+
+async function showCounts(views) {
+  try {
+    for await (const view of views) {
+      const { images, counts } = view;
+      folder.value = images === null ? { ...folder.value, counts: { ...folder.value.counts, ...counts } } : view;
+    }
+    folder.value = { ...folder.value, is_counted: true };
+  } catch (error) {
+    if (error.name !== "AbortError" && !(error instanceof Problem)) throw error;
+  }
 }
 
 function put(run) {
@@ -142,9 +164,10 @@ function stop(run) {
   return attempt(async () => put(await remove(`/runs/${run.id}`)));
 }
 
-// How many images a folder has, and how many of them a text; nothing where nobody has counted them yet.
-function Counted({ count }) {
-  if (!count || (count.images === 0 && count.is_all)) return null;
+// How many images a folder has, and how many of them a text.
+function Counted({ count, isCounted }) {
+  if (!count) return html`<span class="count">${isCounted ? "not counted" : "…"}</span>`;
+  if (count.images === 0 && count.is_all) return null;
   return html`<span class="count">${count.captioned} of ${count.images}${!count.is_all && "+"}</span>`;
 }
 
@@ -163,9 +186,10 @@ function Folder() {
     </form>
     ${view &&
     html`<p class="facts">
-        ${view.is_all ? "" : "more than "}${view.images} images, ${view.captioned} of them with a text
+        ${view.images === null && (view.is_counted ? "Images not counted: the folder takes too long" : "Counting images …")}
+        ${view.images !== null && `${view.is_all ? "" : "more than "}${view.images} images, ${view.captioned} of them with a text`}
         ${view.is_in_use && " · a run works on them"}
-        ${view.images > 0 && html` · <a href=${reviewOf(view.path)}>Look at the texts</a>`}
+        ${(view.images > 0 || view.images === null) && html` · <a href=${reviewOf(view.path)}>Look at the texts</a>`}
       </p>
       <ul class="folders" aria-label="Folders">
         ${view.parent !== null &&
@@ -173,7 +197,7 @@ function Folder() {
         ${view.folders.map(
           (name) => html`<li key=${name}>
             <button onClick=${() => open(`${view.path.replace(/[/]$/, "")}/${name}`)}>
-              ${name} <${Counted} count=${view.counts[name]} />
+              ${name} <${Counted} count=${view.counts[name]} isCounted=${view.is_counted} />
             </button>
           </li>`,
         )}

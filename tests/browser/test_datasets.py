@@ -1,6 +1,7 @@
 """The page's view for captioning folders, in a real browser."""
 
 import asyncio
+import contextlib
 import re
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from aiohttp import web
 from PIL import Image
 from playwright.async_api import Page, expect
 
+from adapter.dataset.ledger import Ledger
+from adapter.dataset.ledger_file import ledger_path
 from tests.fake_engine import completion
 from tests.waiting import until
 from tests.web.conftest import Service
@@ -175,6 +178,7 @@ async def test_a_folder_is_captioned_by_keyboard_alone(opened: Page, folder: Pat
 async def test_several_texts_are_made_for_each_image(opened: Page, folder: Path) -> None:
     """With the choices that the command has, too."""
     await choose(opened, folder)
+    await opened.get_by_label("Style or caption type").select_option("type:Straightforward")
     await opened.get_by_text("Several texts for each image").click()
     for style in ("booru", "casual"):
         await opened.get_by_label(style, exact=True).check()
@@ -183,9 +187,59 @@ async def test_several_texts_are_made_for_each_image(opened: Page, folder: Path)
     await opened.get_by_label("Before each caption").fill("Look: ")
     await opened.get_by_role("button", name="Caption this folder").click()
     await expect(opened.get_by_role("article", name="Run over")).to_contain_text("4 captioned")
-    assert (folder / "a.booru.txt").exists()
+    assert (folder / "a.booru.txt").read_text().startswith("Look: picture, "), "it has tags, by its own style"
     assert (folder / "a.casual.txt").read_text().startswith("Look: a picture ")
     assert not list((folder / "below").glob("*.txt"))
+
+
+async def test_another_run_of_the_folder_is_told_of(opened: Page, folder: Path) -> None:
+    """Before anything is begun, and in words when somebody tries."""
+    with contextlib.closing(Ledger.open(ledger_path(str(folder)))):  # as joycaption caption has it
+        await choose(opened, folder)
+        await expect(opened.get_by_role("region", name="Folder")).to_contain_text("a run works on them")
+        await opened.get_by_role("button", name="Caption this folder").click()
+        told = "Another run works on this folder, perhaps that of joycaption caption"
+        await expect(opened.get_by_role("alert").first).to_contain_text(told)
+    await opened.get_by_role("button", name="Caption this folder").click()
+    await expect(opened.get_by_role("article", name="Run over")).to_contain_text("Done")
+
+
+async def test_each_image_gets_one_of_the_prompts(service: Service, opened: Page, folder: Path) -> None:
+    """One per line; blank ones are none."""
+    await choose(opened, folder)
+    await opened.get_by_text("One of several prompts").click()
+    await opened.get_by_label("One prompt per line").fill("Name its colour.\n\n  Name its shape. \n")
+    await opened.get_by_role("button", name="Caption this folder").click()
+    await expect(opened.get_by_role("article", name="Run over")).to_contain_text("3 captioned")
+    asked = {body["messages"][1]["content"][1]["text"] for body in service.engine.asked}
+    assert asked
+    assert asked <= {"Name its colour.", "Name its shape."}
+
+
+@pytest.mark.parametrize("width", [360, 3840])
+async def test_nothing_is_wider_than_the_window(opened: Page, tmp_path: Path, width: int) -> None:
+    """However long the names are, and whatever is unfolded."""
+    folder = tmp_path / ("long-" * 40) / "pictures_without_a_place_to_break"
+    (folder / ("below_" * 40)).mkdir(parents=True)
+    Image.new("RGB", (20, 10), (1, 2, 3)).save(folder / f"{'x' * 240}.png")
+    (folder / f"{'broken' * 40}.png").write_bytes(b"no image")
+    await opened.set_viewport_size({"width": width, "height": 800})
+    await choose(opened, folder, "2 images")
+    await opened.get_by_role("button", name="Preview").click()
+    await expect(opened.get_by_role("region", name="Preview")).to_contain_text("2 to caption")
+    await opened.get_by_role("button", name="Caption this folder").click()
+    run = opened.get_by_role("article", name="Run over")
+    await expect(run).to_contain_text("1 captioned, 0 skipped, 1 failed")
+    for summary in await opened.locator("summary").all():
+        await summary.click()
+    await opened.get_by_role("button", name="Preview").click()
+    await expect(opened.get_by_role("region", name="Preview")).to_contain_text("1 have a text")
+    assert await opened.evaluate("document.documentElement.scrollWidth") <= width
+    for place in ("main", ".folders button", ".newest dt", "summary", ".preview p"):
+        right = await opened.locator(place).evaluate_all(
+            "all => Math.max(...all.map(one => one.getBoundingClientRect().right))"
+        )
+        assert 0 < right <= width, place
 
 
 async def test_a_run_s_speed_is_drawn(service: Service, opened: Page, tmp_path: Path) -> None:
@@ -196,7 +250,7 @@ async def test_a_run_s_speed_is_drawn(service: Service, opened: Page, tmp_path: 
         Image.new("RGB", (9, 9), (number, 2, 3)).save(folder / f"{number}.png")
 
     async def slowly(request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(0.06 * len(service.engine.asked))
         return web.json_response(completion("A picture of something."))
 
     service.engine.answer = slowly

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import deque
 from contextlib import AsyncExitStack
@@ -20,7 +21,7 @@ from adapter.dataset.selection import Dataset, open_datasets
 from adapter.dataset.tally import Tally
 from adapter.dataset.writer import Writer
 from adapter.engine.leases import held
-from adapter.errors import CaptionError, FileMissingError
+from adapter.errors import CaptionError, FileMissingError, LedgerUnavailableError
 from adapter.images.sources import ImageSource
 from adapter.settings import Settings
 from adapter.web.pages.rates import Rates
@@ -65,7 +66,15 @@ class PageRun:
         Must not be cancelled: then the lock would be nobody's.
         """
         opening = open_datasets(order.selection)
-        self._datasets = await asyncio.to_thread(opening.__enter__)
+        try:
+            self._datasets = await asyncio.to_thread(opening.__enter__)
+        except LedgerUnavailableError as error:
+            if not isinstance(error.__cause__, BlockingIOError):
+                raise
+            raise LedgerUnavailableError(
+                "Another run works on this folder, perhaps that of joycaption caption: wait for its end, or "
+                "pause it if it is one of the page"
+            ) from error
         self._held = AsyncExitStack()
         self._held.push_async_callback(asyncio.to_thread, opening.__exit__, None, None, None)
         self.before, self.error = self.made, ""
@@ -189,14 +198,14 @@ class PageRun:
             "made_before": ahead + tally.skipped - skipped,
             "skipped": skipped,
             "counts": tally.as_dict(),
-            "rates": self._rates.as_dict(self._clock(tally.ended)),
+            "rates": self._rates.as_dict(self._clock() if tally.ended is None else math.inf),
             "newest": list(self._newest),
             "failed": self._failed,
         }
 
-    def _clock(self, at: float | None = None) -> float:
-        """Gives a time on the monotonic clock, by default now, as if there had been no pauses."""
-        return (time.monotonic() if at is None else at) - self._rested_s
+    def _clock(self) -> float:
+        """Gives the time on the monotonic clock as if there had been no pauses."""
+        return time.monotonic() - self._rested_s
 
     def _take(self, event: Event) -> None:
         self._tally.take(event)

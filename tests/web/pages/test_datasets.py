@@ -122,6 +122,16 @@ async def test_a_preview_writes_nothing(owner: Service, folder: Path) -> None:
     assert not owner.engine.asked
 
 
+async def test_each_image_gets_one_of_several_prompts(owner: Service, folder: Path) -> None:
+    """By weight; two shares of a dataset are all of it."""
+    prompts = ["Describe it.", {"text": "Never asked.", "weight": 1e-300}]
+    for share in ("1/2", "2/2"):
+        body = {"folder": str(folder), "prompts": prompts, "shard": share, "existing": "overwrite"}
+        status, run = await owner.post("/api/runs", body)
+        assert (status, (await ended(owner, run["id"]))["state"]) == (201, "done")
+    assert [body["messages"][1]["content"][1]["text"] for body in owner.engine.asked] == ["Describe it."] * 3
+
+
 async def test_a_run_tells_failures_and_refused_captions(owner: Service, folder: Path) -> None:
     """By reason, with examples; a further run may take just those."""
     (folder / "broken.png").write_bytes(b"no image")
@@ -170,6 +180,13 @@ async def test_a_run_is_stopped_and_loses_nothing(owner: Service, folder: Path) 
         ({"folder": "/tmp", "extension": ".png"}, "extension"),
         ({"folder": "/tmp", "extension": ".a\0b"}, "extension"),
         ({"folder": "/tmp", "trigger": "x" * 1025}, "trigger"),
+        ({"folder": "/tmp", "shard": "3/2"}, "shard"),
+        ({"folder": "/tmp", "prompts": [""]}, "prompts[0].text"),
+        ({"folder": "/tmp", "prompts": ["<|eot_id|>"]}, "prompt"),
+        ({"folder": "/tmp", "prompts": ["Describe it."], "prompt": "Describe it."}, "prompts"),
+        ({"folder": "/tmp", "styles": ["booru"], "style": "casual"}, "styles"),
+        ({"folder": "/tmp", "styles": ["booru"], "caption_type": "Straightforward"}, "styles"),
+        ({"folder": "/tmp", "styles": ["booru"], "prompts": ["Describe it."]}, "styles"),
     ],
 )
 async def test_a_run_with_a_wrong_field_names_it(owner: Service, fields: dict[str, Any], field: str) -> None:

@@ -21,7 +21,9 @@ async def test_a_run_that_is_stopped_before_it_works_does_nothing(
     order = RunBody(folder=str(picture.parent)).order(book, settings)
     first, second = [PageRun(name, str(picture.parent), settings) for name in ("1", "2")]
     await first.open(order)
-    with pytest.raises(LedgerUnavailableError, match="Another run works on this dataset"):
+    with pytest.raises(
+        LedgerUnavailableError, match="Another run works on this folder, perhaps that of joycaption caption"
+    ):
         await second.open(order)
     first.stop()
     await first.work(service.app[CAPTIONER])

@@ -16,6 +16,7 @@ const typed = signal(""); // the path as somebody types it
 const settings = signal(null);
 const more = signal({
   styles: [],
+  prompts: "",
   prefix: "",
   suffix: "",
   trigger: "",
@@ -26,6 +27,7 @@ const more = signal({
   recursive: true,
   retry_failed: false,
   limit: "",
+  shard: "",
 });
 const shown = signal(null); // what a run would do
 const runs = signal([]); // the newest first
@@ -131,8 +133,19 @@ async function find() {
 }
 
 function body() {
-  const { limit, ...others } = more.value;
-  return { ...fieldsOf(settings.value), ...others, limit: limit === "" ? null : Number(limit), folder: folder.value.path };
+  const { limit, prompts, ...others } = more.value;
+  const fields = fieldsOf(settings.value);
+  const lines = prompts.split("\n").map((line) => line.trim()).filter(Boolean);
+  if ((others.styles.length || lines.length) && !fields.prompt) {
+    for (const name of ["style", "caption_type", "caption_length"]) delete fields[name]; // these take its place
+  }
+  return {
+    ...fields,
+    ...others,
+    prompts: lines,
+    limit: limit === "" ? null : Number(limit),
+    folder: folder.value.path,
+  };
 }
 
 function preview() {
@@ -214,8 +227,8 @@ function Folder() {
 
 function Texts() {
   const set = (name, value) => (more.value = { ...more.value, [name]: value });
-  const { styles, prefix, suffix, trigger, existing, overwrite_edited, extension } = more.value;
-  const { full_name, recursive, retry_failed, limit } = more.value;
+  const { styles, prompts, prefix, suffix, trigger, existing, overwrite_edited, extension } = more.value;
+  const { full_name, recursive, retry_failed, limit, shard } = more.value;
   const text = (name, title, value) => html`<label>${title}
     <input value=${value} onInput=${(event) => set(name, event.target.value)} />
   </label>`;
@@ -254,10 +267,19 @@ function Texts() {
       )}
     </details>
     <details>
+      <summary>One of several prompts${prompts.trim() && " (in use)"}</summary>
+      <label>One prompt per line, of which each image gets one, in place of the style above
+        <textarea rows="4" value=${prompts} onInput=${(event) => set("prompts", event.target.value)} />
+      </label>
+    </details>
+    <details>
       <summary>More</summary>
       <div class="grid">${text("prefix", "Before each caption", prefix)} ${text("suffix", "Behind each caption", suffix)}</div>
       <label>At most so many images
         <input type="number" min="1" step="1" value=${limit} placeholder="all" onInput=${(event) => set("limit", event.target.value)} />
+      </label>
+      <label>A share of the images, where several machines divide them
+        <input value=${shard} placeholder="2/8: the second of eight" onInput=${(event) => set("shard", event.target.value.trim())} />
       </label>
       ${check("recursive", "Folders below it too", recursive)}
       ${check("full_name", "Texts are called cat.png.txt", full_name)}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from PIL import Image
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from adapter.dataset.ledger import Ledger
 from adapter.dataset.ledger_file import ledger_path
@@ -132,10 +132,27 @@ async def test_a_run_is_paused_and_goes_on(service: Service, opened: Page, folde
     await expect(opened.locator(".item .check .name")).to_have_count(5)
 
 
+async def test_a_path_that_is_typed_while_the_first_folder_opens_stays(opened: Page, folder: Path) -> None:
+    """The answer of a slow disk doesn't take the words out of somebody's hands."""
+    typed = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await typed.wait()
+        await route.continue_()
+
+    await opened.route("**/api/folders/events?path=", late)
+    await opened.reload()
+    await opened.get_by_role("link", name="Datasets").click()
+    await opened.get_by_role("textbox", name="Folder").fill(str(folder))
+    typed.set()
+    await expect(opened.get_by_role("list", name="Folders")).to_be_attached()
+    await expect(opened.get_by_role("textbox", name="Folder")).to_have_value(str(folder))
+
+
 async def test_folders_tell_what_is_in_them_and_recent_ones_come_back(opened: Page, folder: Path) -> None:
     """With the number of their images and of those with a text."""
     (folder / "below/c.txt").write_text("mine")
-    await choose(opened, folder, "of them with a text")
+    await choose(opened, folder, "4 images, 1 of them with a text")
     await expect(opened.get_by_role("button", name="below")).to_contain_text("1 of 1")
     await opened.get_by_role("button", name="Caption this folder").click()
     await expect(opened.get_by_role("article", name="Run over")).to_contain_text("Done")
@@ -254,7 +271,7 @@ async def test_a_run_s_speed_is_drawn(service: Service, opened: Page, tmp_path: 
         return web.json_response(completion("A picture of something."))
 
     service.engine.answer = slowly
-    await choose(opened, folder, "of them with a text")
+    await choose(opened, folder, "60 images, 0 of them with a text")
     await opened.get_by_role("button", name="Caption this folder").click()
     plot = opened.get_by_role("img", name="Images per second")
     await expect(plot).to_be_visible(timeout=20_000)

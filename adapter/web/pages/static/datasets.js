@@ -72,6 +72,7 @@ let opening = null;
 function open(path) {
   shown.value = null;
   opening?.abort();
+  const before = typed.value;
   const { signal } = (opening = new AbortController());
   return attempt(async () => {
     const views = events(`/folders/events?path=${encodeURIComponent(path)}`, undefined, signal);
@@ -79,7 +80,7 @@ function open(path) {
     const known = folder.value?.path === value.path ? folder.value : {};
     // While it is counted again, what was known is shown.
     folder.value = { ...value, images: known.images ?? null, captioned: known.captioned, is_all: known.is_all, counts: known.counts ?? {} };
-    typed.value = value.path;
+    if (typed.value === before) typed.value = value.path; // else somebody types already
     showCounts(views);
   });
 }

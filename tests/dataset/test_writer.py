@@ -91,22 +91,25 @@ def test_write_loses_no_edit_that_comes_at_the_same_time(tmp_path: Path, dataset
     texts = Sidecars(Existing.OVERWRITE, overwrite_edited=True)
     together = threading.Barrier(2)
 
-    def edit() -> list[EditOutcome]:
+    def edit(text: Path) -> list[EditOutcome]:
         with contextlib.closing(Ledger.open(dataset.ledger.path, alone=False)) as ledger:
             together.wait()
-            return write_edits(ledger, [Edit(str(tmp_path / "a.txt"), "a.txt", b"old", b"edited")])
+            return write_edits(ledger, [Edit(str(text), text.name, b"old", b"edited")])
 
-    for _ in range(20):
-        (tmp_path / "a.txt").write_bytes(b"old")
-        batch = [finished(dataset, "a.png", seen=b"old")]
+    for turn in range(20):
+        # Each time another text: a run makes each of them once, and keeps what was there before the run.
+        text = tmp_path / f"{turn}.txt"
+        text.write_bytes(b"old")
+        batch = [finished(dataset, f"{turn}.png", seen=b"old")]
         with ThreadPoolExecutor(1) as threads:
-            editing = threads.submit(edit)
+            editing = threads.submit(edit, text)
             together.wait()
             write(batch, texts)
             outcome = editing.result()
         runs = dataset.ledger.history.runs()
-        kept = [one.text for run in runs for one in dataset.ledger.history.replaced(run.number)]
-        assert outcome == [KeepEdited()] or b"edited" in [(tmp_path / "a.txt").read_bytes(), *kept]
+        replaced = [one for run in runs for one in dataset.ledger.history.replaced(run.number)]
+        kept = [one.text for one in replaced if one.output == text.name]
+        assert outcome == [KeepEdited()] or b"edited" in [text.read_bytes(), *kept]
 
 
 def test_write_records_what_it_replaces(tmp_path: Path, dataset: Dataset) -> None:

@@ -5,6 +5,7 @@ import logging
 import os
 from pathlib import Path
 
+from adapter.web.pages.run_body import is_below_roots
 from adapter.web.pages.whole_file import replace_file
 
 FILE_NAME = "recent-folders.json"
@@ -32,12 +33,7 @@ class RecentFolders:
 
     def there(self, roots: tuple[str, ...] | None = None) -> list[str]:
         """Gives those that are there and lie below the `roots`, None for any; the last one first."""
-        return [
-            path
-            for path in self._read()
-            if (roots is None or any(os.path.commonpath([path, root]) == root for root in roots))
-            and os.path.isdir(path)
-        ]
+        return [path for path in self._read() if is_below_roots(path, roots) and os.path.isdir(path)]
 
     def _read(self) -> list[str]:
         try:

@@ -101,9 +101,13 @@ def allowed_folder(path: str, settings: Settings) -> str:
     if not os.path.isabs(path) or "\0" in path:
         raise WrongFieldError("folder", "must be an absolute path")
     real = os.path.realpath(path)
-    roots = settings.roots
-    if roots is not None and not any(os.path.commonpath([real, root]) == root for root in roots):
+    if not is_below_roots(real, settings.roots):
         raise FileNotAllowedError("That folder lies outside the allowed ones")
     if not os.path.isdir(real):
         raise WrongFieldError("folder", "is not there")
     return real
+
+
+def is_below_roots(path: str, roots: tuple[str, ...] | None) -> bool:
+    """Tells whether an absolute path lies in one of the `roots`, of which None stands for any."""
+    return roots is None or any(os.path.commonpath([path, root]) == root for root in roots)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 from adapter.caption.prompts import PromptBook
 from adapter.captioner.answering import Captioner
@@ -19,8 +19,6 @@ LOOK_S = 0.5
 MAX_ENDED = 20  # runs that are remembered
 MAX_RUNNING = 8
 MAX_PAUSED = 100
-
-T = TypeVar("T")
 
 log = logging.getLogger("adapter.web")
 
@@ -182,8 +180,8 @@ class Runs:
         self._kept.keep(run.number, KeptRun(fields=fields, made=run.made, is_paused=is_paused))
 
 
-async def _whole(work: Coroutine[Any, Any, T]) -> T:
-    """Gives what `work` gives; it goes on to its end even if whoever waits for it leaves."""
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """Waits for `work`, which goes on to its end even if whoever waits for it leaves."""
     task = asyncio.ensure_future(work)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody else looks
-    return await asyncio.shield(task)
+    await asyncio.shield(task)

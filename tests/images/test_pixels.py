@@ -177,7 +177,7 @@ def test_prepare_of_what_is_no_good_image_says_what_is_wrong(
 
 
 def test_open_image_reads_no_more_than_the_header() -> None:
-    """A picture whose pixels are damaged opens all the same, and one that is too large doesn't."""
+    """A picture with damaged pixels opens all the same, but a picture that is too large doesn't."""
     assert open_image(PNG[: len(PNG) // 2], LIMITS).size == (200, 200)
     with pytest.raises(ImageTooLargeError, match="more than 2000000 pixels"):
         open_image(encoded(Image.new("1", (2000, 1001)), "PNG"), LIMITS)

@@ -69,7 +69,7 @@ class SlowSource:
 
 
 async def test_data_url_of_many_images_reads_no_more_than_a_few_at_one_time() -> None:
-    """However many are asked for, few are in memory; one that is given up leaves no descriptor open."""
+    """However many are asked for, few are in memory, and a request that is given up leaves no file open."""
     preparation = Preparation(ImageSettings(prepare_workers=1))
     await preparation.data_url(ImageBytes(GREY_PNG), "bmp", Trace())
     descriptors = len(os.listdir("/proc/self/fd"))

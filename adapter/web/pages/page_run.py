@@ -153,7 +153,7 @@ class PageRun:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing of it is under way; one that is paused may go on."""
+        """Whether nothing of it is under way. A paused run may go on."""
         return self.state in ("paused", "done", "stopped", "failed")
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600, is_synced: bool = False) -> None:
-    """Puts a file with this content and mode at `path`, in the place of one that is there.
+    """Puts a file with this content and mode at `path`, replacing any file that is there.
 
     Makes its folder where there is none. With `is_synced` the content is safe on the disk before the file is
     in its place. Raises OSError, and then leaves nothing behind.

@@ -76,7 +76,7 @@ def test_items_are_chosen_by_flaw_length_and_order(reviewed: Reviewed) -> None:
 
 
 def test_summary_counts_kinds_lengths_and_what_is_unread(reviewed: Reviewed) -> None:
-    """Those of accepted texts don't count."""
+    """Flaws of accepted texts don't count."""
     fill(reviewed)
     with reviewed.index() as index:
         counted = summary(index)

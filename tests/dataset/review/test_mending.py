@@ -12,7 +12,7 @@ from tests.reviewed import Reviewed
 
 
 def test_each_text_has_its_own_outcome(reviewed: Reviewed, tmp_path: Path) -> None:
-    """One that is changed, made, removed, changed by somebody else, not to be read, or outside."""
+    """Some are changed, made or removed; others were changed by somebody else, are unreadable, or outside."""
     reviewed.add(changed="a fox", removed="a fox", other="theirs", link="a fox")
     reviewed.image("made.png")
     (tmp_path / "outside.txt").write_text("a fox")

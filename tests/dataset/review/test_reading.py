@@ -21,7 +21,7 @@ def test_texts_are_read_and_judged(tmp_path: Path) -> None:
 
 
 def test_texts_that_cannot_be_read_say_why(tmp_path: Path) -> None:
-    """One that is gone is none."""
+    """A text that is gone has no problem: it is none."""
     (tmp_path / "link.txt").symlink_to(tmp_path / "secret")
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "huge.txt").write_bytes(b"x" * (2**20 + 1))

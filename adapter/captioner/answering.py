@@ -49,15 +49,17 @@ class Captioner:
         self.captions_made = 0
 
     @contextlib.asynccontextmanager
-    async def admit(self, images: int) -> AsyncIterator[None]:
+    async def admit(self, images: int, *, outlasts_restarts: bool = False) -> AsyncIterator[None]:
         """Holds room for `images` while the context lasts.
 
         Engines that are asleep are woken, and waited for once the answer may be begun: that takes a while.
-        Raises StoppingError, EngineBusyError where too many wait already, and EngineNotReadyError.
+        With `outlasts_restarts` so are engines of our own that are being started again. Raises StoppingError,
+        EngineBusyError where too many wait already, and EngineNotReadyError.
         """
         with self.admission.room(images):
             self.fleet.wake()
-            if not self.fleet.status.waking:
+            waits_later = self.fleet.status.waking or (outlasts_restarts and self.fleet.restarts_own)
+            if not waits_later:
                 with self.admission.at_work():
                     await self.fleet.endpoint(self._engine_wait_s)
             yield
@@ -100,11 +102,10 @@ class Captioner:
         good.
         """
         trace = trace or Trace()
-        started = time.monotonic()
         async with self._turn(image, trace, priority) as turn:
             for request in requests:
+                started = time.monotonic()  # its own time, without the wait for its turn
                 yield await self._whole(turn, request, started, is_last=request is requests[-1])
-                started = time.monotonic()
 
     async def drain(self, limit_s: float) -> None:
         """Admits no more images, waits up to `limit_s` for those under way, and gives up the rest."""

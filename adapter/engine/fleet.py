@@ -27,8 +27,7 @@ class Fleet:
     @property
     def status(self) -> Status:
         """The status of all engines together, which is that of the most advanced one."""
-        names = [engine.identity.name for engine in self.engines]
-        return together(dict(zip(names, self._statuses.value, strict=True)))
+        return together({engine.identity.name: engine.status.shown() for engine in self.engines})
 
     @property
     def ready_count(self) -> int:
@@ -38,16 +37,21 @@ class Fleet:
     def expects_captions(self, wait_s: float) -> bool:
         """Tells whether a request can expect a caption.
 
-        It can from an engine that is ready, asleep or waking, or away for less than the `wait_s` for which
-        requests are held for it.
+        It can from an engine that is ready, asleep or waking, from one of our own that is being started
+        again, and from another that has been away for less than the `wait_s` for which requests are held.
         """
-        return any(
+        return self.restarts_own or any(
             status.ready
             or status.state == "asleep"
             or status.waking
             or (status.state == "restarting" and time.monotonic() - engine.status.since_s < wait_s)
             for engine, status in zip(self.engines, self._statuses.value, strict=True)
         )
+
+    @property
+    def restarts_own(self) -> bool:
+        """Whether an engine of our own is being started again: it will be ready, or given up."""
+        return any(engine.identity.url is None and engine.status.value.expected for engine in self.engines)
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Has `listener` called after each change of any engine's status."""
@@ -72,10 +76,11 @@ class Fleet:
         await self._statuses.until(lambda _: self.status.state in ("ready", "failed"))
         return self.status
 
-    async def endpoint(self, wait_s: float = 0.0) -> Endpoint:
+    async def endpoint(self, wait_s: float = 0.0, *, outlasts_restarts: bool = False) -> Endpoint:
         """Gives the ready engine with the fewest requests, after up to `wait_s` for one that may come back.
 
-        Wakes engines that are asleep. Raises EngineNotReadyError.
+        With `outlasts_restarts` an engine of our own that is being started again is waited for until it is
+        ready or given up. Wakes engines that are asleep. Raises EngineNotReadyError.
         """
         self.wake()
         if not self.ready_count and wait_s > 0:
@@ -84,6 +89,8 @@ class Fleet:
                     await self._statuses.until(
                         lambda all: any(one.ready for one in all) or not any(one.expected for one in all)
                     )
+        if outlasts_restarts:
+            await self._statuses.until(lambda all: any(one.ready for one in all) or not self.restarts_own)
         ready = [engine.endpoint for engine in self.engines if engine.endpoint is not None]
         if not ready:
             raise EngineNotReadyError(f"The engine isn't ready: {self.status.progress.message}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from adapter.engine.discovery import RunningEngine, announced
 from adapter.engine.endpoint import Accept, Endpoint, Identity
+from adapter.engine.installation import is_mere_progress
 from adapter.engine.output import Output
 from adapter.engine.process import EngineProcess, launched
 from adapter.engine.progress import ProgressReader
@@ -146,8 +147,8 @@ class OwnedEngine:
                 self._reader.failed(reason)
                 return
             log.warning("%s: starts again in %s s", self.identity.name, pause_s)
-            self._reader = ProgressReader()
-            self._reader.restarting(reason)
+            self._reader = ProgressReader(least=self._reader.current.progress)
+            self._reader.restarting(reason if restarts.was_ready else f"Starting again: {reason}")
             self.status.update(
                 state="restarting" if restarts.was_ready else "starting", progress=self._reader.current
             )
@@ -226,6 +227,8 @@ class _LineReader:
         self._reader.read(line)
         if not self._reader.is_asleep:  # the status may be that of a process started since
             self._status.update(progress=self._reader.current)
+        if is_mere_progress(line):
+            return
         self._output.add(line)
         log.info("%s: %s", self._name, line)
 

@@ -13,7 +13,7 @@ class RemoteEngine:
 
     def __init__(self, url: str, probe: Probe, settings: EngineSettings, name: str = "engine-1") -> None:
         self.identity = Identity(name, url=url)
-        self.status = WatchedStatus()
+        self.status = WatchedStatus("The engine is away")
         self._url = url
         self._probe = probe
         self._settings = settings

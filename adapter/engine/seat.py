@@ -27,9 +27,9 @@ class Seat:
         return await self._fleet.is_lost(self.endpoint)
 
     async def move(self) -> None:
-        """Takes the best place there is now. Raises EngineNotReadyError."""
+        """Takes the best place there is now, or will soon be. Raises EngineNotReadyError."""
         self._held.close()
-        self._endpoint = await self._fleet.endpoint(self._wait_s)
+        self._endpoint = await self._fleet.endpoint(self._wait_s, outlasts_restarts=self._wait_s > 0)
         self._held.enter_context(self._endpoint.held())
 
 
@@ -37,7 +37,8 @@ class Seat:
 async def taken(fleet: Fleet, wait_s: float = 0.0) -> AsyncIterator[Seat]:
     """Takes a place at one of the engines, and gives it up with the context.
 
-    Waits up to `wait_s` for an engine that may come back, each time. Raises EngineNotReadyError.
+    Waits up to `wait_s` for an engine that may come back, each time, and for one of our own that is being
+    started again until it is ready or given up; for neither where that is 0. Raises EngineNotReadyError.
     """
     with contextlib.ExitStack() as held:
         seat = Seat(fleet, wait_s, held)

@@ -13,6 +13,7 @@ from adapter.engine.progress import Progress
 State = Literal["starting", "ready", "restarting", "asleep", "failed"]
 # From the best on: what a request finds is what the best engine has for it.
 RANKS: Mapping[State, int] = {"ready": 0, "restarting": 1, "starting": 2, "asleep": 3, "failed": 4}
+LONG_S = 10.0  # of one message: from then on it says for how long it has stood
 T = TypeVar("T")
 
 
@@ -79,18 +80,33 @@ class Watched(Generic[T]):
 class WatchedStatus(Watched[Status]):
     """An engine's status, changed part by part.
 
-    `since_s` is when it came into its state, by the monotonic clock.
+    `since_s` is when it came into its state, by the monotonic clock. `away` says in words what it is while it
+    is restarting.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, away: str = "The engine stopped and starts again") -> None:
         super().__init__(Status())
-        self.since_s = time.monotonic()
+        self.since_s = self._said_s = time.monotonic()
+        self._away = away
 
     def set(self, value: Status) -> None:
         """Changes the value, and wakes whoever waits for a change."""
         if value.state != self.value.state:
             self.since_s = time.monotonic()
+        if value.progress.message != self.value.progress.message:
+            self._said_s = time.monotonic()
         super().set(value)
+
+    def shown(self) -> Status:
+        """Gives the value, with a message that tells how long it takes where that is long."""
+        status, now_s = self.value, time.monotonic()
+        message = status.progress.message
+        if status.state == "restarting":
+            message = f"{self._away} ({now_s - self.since_s:.0f} s): {message[:1].lower()}{message[1:]}"
+        elif status.state == "starting" and status.progress.status != "error":
+            said_s = now_s - self._said_s
+            message += f" ({said_s:.0f} s)" if said_s >= LONG_S else ""
+        return replace(status, progress=replace(status.progress, message=message))
 
     def update(self, **parts: Any) -> None:
         """Changes these fields of the status."""

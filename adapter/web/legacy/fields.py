@@ -20,6 +20,8 @@ from adapter.errors import CaptionError
 from adapter.field_names import fields_named
 from adapter.web.wire import PROMPT_FIELD_NAMES, OwnPromptOptions, Temperature, TopK, TopP, WireModel
 
+MAX_PROGRESS_WAIT_S = 10.0
+
 
 def _absolute(path: str) -> str:
     if not path:
@@ -71,6 +73,12 @@ class BatchBody(CaptionOptions):
     """The body of `POST /batch_caption`."""
 
     image_paths: list[str]
+
+
+class ProgressQuery(WireModel):
+    """The query of `GET /progress`: for how long, in seconds, it may wait for something to change."""
+
+    wait_s: Annotated[float, Field(ge=0, le=MAX_PROGRESS_WAIT_S, strict=False)] = MAX_PROGRESS_WAIT_S
 
 
 class ReleaseBody(WireModel):

@@ -23,6 +23,7 @@ from adapter.web.app_keys import (
     KEEP_ALIVE,
     SETTINGS,
     STOP,
+    VITALS,
 )
 from adapter.web.error_response import json_response, public_error
 from adapter.web.face import Face
@@ -30,6 +31,7 @@ from adapter.web.legacy.fields import (
     BatchBody,
     CaptionBody,
     CaptionOptions,
+    ProgressQuery,
     ReleaseBody,
     engine_body,
     error_body,
@@ -65,8 +67,14 @@ async def health(request: web.Request) -> web.Response:
 @routes.get("/progress")
 @polled
 async def progress(request: web.Request) -> web.Response:
-    """Answers how far the engine is."""
-    return json_response(request.config_dict[FLEET].status.progress.as_dict())
+    """Answers how far the engine is, while it is on its way after a time in which that may have changed.
+
+    AI-Toolkit's UI asks 120 times, each a second after the last answer, and then takes the service for dead;
+    the first start may download 17 GB.
+    """
+    shared = request.config_dict
+    wait_s = validate(dict(request.query), ProgressQuery).wait_s
+    return json_response((await shared[VITALS].progress(wait_s)).as_dict())
 
 
 @routes.get("/prompts")
@@ -99,7 +107,7 @@ async def caption(request: web.Request) -> web.StreamResponse:
         answer = await captioner.ask(image, asked, trace)
         return result_body(body.image_path, answer) | {"prompt_used": asked.prompt}
 
-    async with captioner.admit(1):
+    async with captioner.admit(1, outlasts_restarts=True):
         return await shared[KEEP_ALIVE].answer(request, work(), late_error=error_body)
 
 
@@ -137,7 +145,7 @@ async def batch_caption(request: web.Request) -> web.StreamResponse:
             "prompt_used": asked.prompt,
         }
 
-    async with captioner.admit(len(paths)):
+    async with captioner.admit(len(paths), outlasts_restarts=True):
         return await shared[KEEP_ALIVE].answer(request, work(), late_error=error_body)
 
 

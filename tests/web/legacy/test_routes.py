@@ -13,7 +13,7 @@ from PIL import Image
 from adapter.caption.prompt_choice import PromptChoice
 from adapter.caption.prompts import PromptBook
 from adapter.engine.extra_fields import ENDS_LOOPS
-from adapter.web.app_keys import FLEET
+from adapter.web.app_keys import FLEET, VITALS
 from adapter.web.legacy.fields import CaptionOptions
 from tests.fake_engine import completion
 from tests.waiting import until
@@ -57,12 +57,49 @@ async def test_health_of_a_blind_engine_is_never_loaded(starting: Service, pictu
     starting.engine.healthy = True
     await until(lambda: len(starting.engine.asked) >= 2)
     await until(lambda: starting.app[FLEET].status.progress.status == "error")
-    _, progress = await starting.get("/progress")
+    _, progress = await starting.get("/progress?wait_s=0")
     assert "Self-check of sight failed" in progress["message"]
     assert (await starting.get("/health"))[1]["model_loaded"] is False
     status, body = await starting.post("/caption", {"image_path": str(picture)})
     assert status == 503
     assert "Self-check of sight failed" in body["error"]
+
+
+async def test_progress_is_held_while_nothing_changes(starting: Service) -> None:
+    """AI-Toolkit's UI asks 120 times at most, and a first start takes longer than as many seconds."""
+    asking = asyncio.create_task(starting.get("/progress"))
+    at_once = await starting.get("/progress?wait_s=0")
+    assert at_once[1]["status"] == "idle"
+    assert not asking.done()
+    starting.engine.healthy = True
+    async with asyncio.timeout(9):
+        status, progress = await asking
+    assert status == 200
+    assert progress["status"] == "loading"
+    async with asyncio.timeout(9):
+        assert (await starting.get("/progress"))[1]["status"] == "ready"
+
+
+async def test_progress_that_is_held_long_enough_is_answered(starting: Service) -> None:
+    """As it is by then."""
+    assert (await starting.get("/progress?wait_s=0.05"))[1]["status"] == "idle"
+
+
+@pytest.mark.parametrize("wait", ["-1", "11", "nan", "soon", ""])
+async def test_progress_refuses_a_time_that_makes_no_sense(service: Service, wait: str) -> None:
+    """With the field's name."""
+    status, body = await service.get(f"/progress?wait_s={wait}")
+    assert status == 400
+    assert "wait_s" in body["error"]
+
+
+async def test_progress_that_is_held_ends_with_the_service(starting: Service) -> None:
+    """Nobody waits for what will not come."""
+    asking = asyncio.create_task(starting.get("/progress"))
+    assert (await starting.get("/progress?wait_s=0"))[0] == 200  # a later one: the first has begun by now
+    starting.app[VITALS].end()
+    async with asyncio.timeout(9):
+        assert (await asking)[0] == 200
 
 
 async def test_prompts_lists_styles_and_types(service: Service, book: PromptBook) -> None:

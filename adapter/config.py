@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from adapter.errors import SettingsError
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
+FIRST_HANDED_OVER = 3  # sd_listen_fds(3): SD_LISTEN_FDS_START
 ENVIRONMENT_PREFIX = "CAPTION_"
 # What a Python needs to find itself and its libraries, and what coverage needs to follow it.
 WORKER_VARIABLES = ("PATH", "PYTHON", "LD_LIBRARY_PATH", "LANG", "LC_", "TMPDIR", "MALLOC_", "COV")
@@ -86,6 +87,17 @@ def worker_environment() -> dict[str, str]:
     keep = str(64 * 2**20)
     inherited = {name: value for name, value in os.environ.items() if name.startswith(WORKER_VARIABLES)}
     return {"MALLOC_MMAP_THRESHOLD_": keep, "MALLOC_TRIM_THRESHOLD_": keep} | inherited
+
+
+def take_listener() -> int | None:
+    """Gives the descriptor of a listening socket that whoever started this process has handed over.
+
+    By systemd's protocol of socket activation, the first of its sockets; None where there is none. Children
+    don't see it.
+    """
+    process, sockets = (os.environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS"))
+    is_given = process == str(os.getpid()) and sockets.isdigit() and int(sockets) > 0
+    return FIRST_HANDED_OVER if is_given else None
 
 
 def default_run_dir() -> Path:

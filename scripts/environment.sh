@@ -58,6 +58,8 @@ ensure_environment() {
     rm -f -- "$dir/stamp"
     say "Installing: new environment $(basename -- "$dir")"
     "$python" -m venv --clear -- "$dir" || die "python -m venv failed; on Debian and Ubuntu install python3-venv"
+    # The first pip that can tell in lines of its own how many bytes have come.
+    pip_install "$dir/bin/python" --quiet 'pip>=24.1' || die "pip can't be brought up to date; see the lines above"
     "install_$kind" "$dir/bin/python" || die "installing into $dir failed; see the lines above"
     printf '%s\n' "$stamp" >"$dir/stamp"
     say "Installed: $(basename -- "$dir")"
@@ -65,8 +67,20 @@ ensure_environment() {
   exec 9>&-
 }
 
+# pip_install PYTHON ARGUMENT...: what waits for it and reads its lines sets CAPTION_PIP_PROGRESS to raw.
 pip_install() {
-  local python=$1
+  local python=$1 bar=off
   shift
-  "$python" -m pip install --disable-pip-version-check --no-input --progress-bar off "$@" </dev/null
+  [[ ${CAPTION_PIP_PROGRESS:-} != raw || $* == *--quiet* ]] || bar=raw
+  "$python" -m pip install --disable-pip-version-check --no-input --progress-bar "$bar" "$@" </dev/null
+}
+
+# The environment of the service and of the command line.
+SERVICE_ENVIRONMENT=("$VENV_DIR/.venv" service "$PROJECT_DIR/requirements-adapter.txt")
+
+install_service() {
+  local quiet=(--quiet)
+  [[ ${CAPTION_PIP_PROGRESS:-} != raw ]] || quiet=()
+  pip_install "$1" "${quiet[@]}" -r "$PROJECT_DIR/requirements-adapter.txt" &&
+    pip_install "$1" --quiet --no-deps --editable "$PROJECT_DIR"
 }

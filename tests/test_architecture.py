@@ -42,11 +42,14 @@ PLACES_OF = {
 }
 # They run in the engine's environment, or before anything is installed, and import what that environment has
 # only inside of functions.
-OUTSIDE_OF_THE_SERVICE = ("engine.flags", "engine.fetch", "engine.preflight", "engine.template")
+OUTSIDE_OF_THE_SERVICE = (
+    *("engine.flags", "engine.fetch", "engine.preflight", "engine.template"),
+    "cli.first_start",
+)
 # Whoever runs a process decides what it does when it gets a signal: a command, or the program that decodes.
 HANDLES_SIGNALS = ("cli", "images.worker", "child_process")
 # These end processes of their own, and the last one ends the service where a client asks for that.
-SENDS_SIGNALS = ("images.pool", "engine.process", "web.application")
+SENDS_SIGNALS = ("images.pool", "engine.process", "web.application", "cli.first_start")
 PROBES_PROCESSES = ("engine.discovery",)  # by signal 0, which no process notices
 # These must be pure; so must each module whose docstring says that it is.
 PURE = (

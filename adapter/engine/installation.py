@@ -10,8 +10,7 @@ DOWNLOAD_LINE = re.compile(r"^\s+Downloading (?:\S*/)?([\w.]+?)-\d\S*\.(?:whl|ta
 BYTES_LINE = re.compile(r"^Progress (\d+) of (\d+)$")  # pip's --progress-bar raw, four times a second
 UNPACK_LINE = re.compile(r"^Installing collected packages: (.+)")
 WAIT_LINE = re.compile(r"^Another start is installing ")
-HALFWAY = 160  # of what is collected and downloaded; a first install of the engine has about 180 packages
-UNPACKING = 0.9  # of an installation
+HALFWAY = 160  # each package counts when it is collected, downloaded and unpacked; the engine has about 180
 MIN_SHOWN_BYTES = 2**20  # what is smaller comes at once
 
 
@@ -27,12 +26,13 @@ class Installation:
     def read(self, line: str) -> str | None:
         """Takes one line, brings `share` up to date, and gives what to say; None where it tells nothing."""
         if line.startswith("Installing: "):
-            return f"Installing {self._what}: preparing"
+            return f"Installing {self._what}: making a Python environment"
         if WAIT_LINE.match(line):
             return f"Another start installs {self._what}: waiting for it"
         if found := UNPACK_LINE.match(line):
-            self.share = max(self.share, UNPACKING)
             packages = found.group(1).count(",") + 1
+            self._done += packages
+            self._grow(self._done)
             return f"Installing {self._what}: unpacking {packages} packages of many small files"
         doing = self._package_at(line)
         return None if doing is None else f"Installing {self._what}: {self._package}, {doing}"
@@ -58,7 +58,7 @@ class Installation:
         self._grow(self._done)
 
     def _grow(self, done: float) -> None:
-        self.share = max(self.share, UNPACKING * done / (done + HALFWAY))
+        self.share = max(self.share, done / (done + HALFWAY))
 
 
 def is_mere_progress(line: str) -> bool:

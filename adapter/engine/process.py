@@ -86,6 +86,7 @@ async def launched(
     environment = engine_environment(settings.for_launch) | {
         "CAPTION_ENGINE_SOCKET": str(socket),
         "CAPTION_WATCH_FD": str(watched),
+        "CAPTION_PIP_PROGRESS": "raw",
         "PYTHONUNBUFFERED": "1",
     }
     if gpus is not None:

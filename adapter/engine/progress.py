@@ -48,7 +48,7 @@ class Progress:
 
     status: Status = "idle"
     message: str = "Starting"
-    progress: float = 0.0
+    progress: float = INSTALLING  # a service that runs is past its own installation
     current_file: str = ""
     files_downloaded: int = 0
     total_files: int = 0
@@ -65,12 +65,12 @@ class ProgressReader:
     """
 
     def __init__(self, what: str = ENGINE, *, least: float = 0.0) -> None:
-        self.current = Progress(progress=least)
+        self._span = (PREPARING, INSTALLING) if what == SERVICE else (INSTALLING, DOWNLOADING)
+        self.current = Progress(progress=max(self._span[0], least))
         self.is_asleep = False
         self._least = least
         self._reached = 0.0
         self._installation = Installation(what)
-        self._span = (PREPARING, INSTALLING) if what == SERVICE else (INSTALLING, DOWNLOADING)
         self._failure = Failure()
 
     def read(self, line: str) -> None:

@@ -13,6 +13,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from adapter.caption.prompts import PromptBook
+from adapter.config import take_listener
 from adapter.errors import SettingsError
 from adapter.settings import Settings
 from adapter.web import lifetimes, server
@@ -31,7 +32,7 @@ from adapter.web.pages.api import SESSIONS, make_api
 from adapter.web.pages.datasets import close_runs, runs
 from adapter.web.pages.session import Sessions, load_token
 from adapter.web.pages.site import Site
-from adapter.web.predecessor import Predecessor, is_taken, settle
+from adapter.web.predecessor import Predecessor, is_taken, settle, unavailable
 from adapter.web.request_body import Bodies
 
 SHUTDOWN_TIMEOUT_S = 2.0
@@ -95,8 +96,18 @@ def stop_this_process() -> None:
 
 
 def bind(settings: Settings) -> socket.socket:
-    """Gives the listening socket. Raises SettingsError where the address is unavailable, or unsafe."""
+    """Gives the listening socket, the one that was handed over if there is one.
+
+    Raises SettingsError where the address is unavailable, or unsafe.
+    """
+    handed_over = take_listener()
     try:
+        if handed_over is not None:
+            listener = socket.socket(fileno=handed_over)
+            listener.set_inheritable(False)
+            is_exposed = not ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+            _check_exposure(settings, is_exposed=is_exposed)
+            return listener
         family, *_, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
@@ -104,10 +115,7 @@ def bind(settings: Settings) -> socket.socket:
         _check_exposure(settings, is_exposed=is_exposed)
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
-        raise SettingsError(
-            f"can't listen on {settings.host}:{settings.port}: {error.strerror}. "
-            "Choose another with --host and --port, or end what listens there"
-        ) from error
+        raise unavailable(settings.host, settings.port, error) from error
 
 
 def _check_exposure(settings: Settings, *, is_exposed: bool) -> None:
@@ -131,7 +139,8 @@ def serve(settings: Settings, book: PromptBook) -> None:
     try:
         listener = bind(settings)
     except SettingsError as error:
-        found = settle(settings.host, settings.port) if is_taken(error) else Predecessor.FOREIGN
+        is_settled = is_taken(error.__cause__)
+        found = settle(settings.host, settings.port) if is_settled else Predecessor.FOREIGN
         if found is Predecessor.WELL:
             log.info("a service runs on port %s already: there is nothing to start", settings.port)
             return

@@ -32,9 +32,17 @@ class Predecessor(StrEnum):
     FOREIGN = "foreign"
 
 
-def is_taken(error: SettingsError) -> bool:
+def is_taken(error: BaseException | None) -> bool:
     """Tells whether what can't be listened on is in use."""
-    return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE
+    return isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+
+
+def unavailable(host: str, port: int, error: OSError) -> SettingsError:
+    """Gives the error of an address that can't be listened on. It is to be raised from `error`."""
+    return SettingsError(
+        f"can't listen on {host}:{port}: {error.strerror}. "
+        "Choose another with --host and --port, or end what listens there"
+    )
 
 
 def settle(host: str, port: int) -> Predecessor:

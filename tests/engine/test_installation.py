@@ -11,7 +11,9 @@ WHEEL = "  Downloading https://example.org/p/nvidia_cublas-13.0-py3-none-linux_x
 def test_read_names_the_package_and_its_bytes() -> None:
     """Somebody who waits sees that it goes on, and what is so large."""
     installation = Installation("the engine")
-    assert installation.read("Installing: new environment .venv-engine") == "Installing the engine: preparing"
+    assert installation.read("Installing: new environment .venv-engine") == (
+        "Installing the engine: making a Python environment"
+    )
     said = [installation.read(line) for line in ("Collecting vllm==0.32.0", WHEEL)]
     assert said == [
         "Installing the engine: vllm, finding out what it needs",

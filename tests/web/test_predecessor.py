@@ -124,4 +124,4 @@ def test_a_port_that_is_taken_is_told_from_other_mistakes() -> None:
         ):
             with pytest.raises(SettingsError) as caught:
                 bind(settings)
-            assert is_taken(caught.value) is expected
+            assert is_taken(caught.value.__cause__) is expected

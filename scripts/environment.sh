@@ -81,6 +81,5 @@ SERVICE_ENVIRONMENT=("$VENV_DIR/.venv" service "$PROJECT_DIR/requirements-adapte
 install_service() {
   local quiet=(--quiet)
   [[ ${CAPTION_PIP_PROGRESS:-} != raw ]] || quiet=()
-  pip_install "$1" "${quiet[@]}" -r "$PROJECT_DIR/requirements-adapter.txt" &&
-    pip_install "$1" --quiet --no-deps --editable "$PROJECT_DIR"
+  pip_install "$1" "${quiet[@]}" -r "$PROJECT_DIR/requirements-adapter.txt"
 }

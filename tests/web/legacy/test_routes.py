@@ -567,6 +567,7 @@ async def test_release_while_a_request_is_under_way_says_so(service: Service, pi
     await asyncio.gather(request, return_exceptions=True)
 
 
+@pytest.mark.parametrize("starting", [{"plain_answer_s": 60}], indirect=True)
 async def test_requests_under_way_when_the_service_ends_are_answered(service: Service, picture: Path) -> None:
     """With an error, when they can't be finished in time."""
 

@@ -140,6 +140,9 @@ class ServiceSettings(SettingsGroup):
         0.0,
         ge=0,
     )
+    read_ahead: bool = described(
+        "Caption a folder's next images ahead for clients that send one image at a time.", True
+    )
     log_captions: bool = described("Write prompts and captions into the log.", False)
     preload: bool = described("Accepted for older start scripts: the engine always preloads.", True)
 

@@ -37,10 +37,19 @@ class Trace:
         try:
             yield
         finally:
-            seconds = time.monotonic() - started
-            self.seconds[stage] += seconds  # type: ignore[assignment]  # a Counter holds any number
-            if self._observe is not None:
-                self._observe(stage, seconds)
+            self._add(stage, time.monotonic() - started)
+
+    def adopt(self, earlier: "Trace") -> None:
+        """Counts what was done for this request before it came: stages, tokens, and flaws on the way."""
+        for stage, seconds in earlier.seconds.items():
+            self._add(stage, seconds)
+        self.read(earlier.prompt_tokens, earlier.completion_tokens)
+        self.flaws.update(earlier.flaws)
+
+    def _add(self, stage: Stage, seconds: float) -> None:
+        self.seconds[stage] += seconds  # type: ignore[assignment]  # a Counter holds any number
+        if self._observe is not None:
+            self._observe(stage, seconds)
 
     def read(self, prompt_tokens: int, completion_tokens: int) -> None:
         """Counts the tokens of one more answer of the engine's, whatever becomes of it."""

@@ -16,10 +16,12 @@ class Admission:
 
     `max_in_flight` gives how many have a turn, which depends on the engines that are ready; `update` is to be
     called when it has grown. `admitted` counts images that have room, `in_flight` those that have their turn.
+    `make_way` is called where one has to wait for a turn that work which nobody asked for may have.
     """
 
     def __init__(self, max_in_flight: Callable[[], int], max_queue: int) -> None:
         self.admitted = 0
+        self.make_way: Callable[[], None] = lambda: None
         self._max_in_flight = max_in_flight
         self._max_queue = max_queue
         self._turns = Turns(max_in_flight)
@@ -66,6 +68,8 @@ class Admission:
     async def turn(self, trace: Trace, priority: Priority = Priority.PERSON) -> AsyncIterator[None]:
         """Waits for a turn at the engine, and holds it while the context lasts."""
         with trace.stage("wait"):
+            if priority is not Priority.AHEAD and not self.has_free_turn:
+                self.make_way()
             await self._turns.take(priority)
         try:
             yield

@@ -147,7 +147,7 @@ class Captioner:
             turn.trace.read(answer.prompt_tokens, answer.completion_tokens)
         answer = gate.result().triggered(request.trigger)
         turn.trace.succeed(request.prompt, answer.text)
-        self.captions_made += 1
+        self.captions_made += turn.priority is not Priority.AHEAD  # `speculation` counts what it gives out
         return answer
 
     async def _once(self, turn: Turn, request: CaptionRequest, started: float, *, is_last: bool) -> Answer:

@@ -9,3 +9,4 @@ class Priority(IntEnum):
     PERSON = 0  # somebody waits for this one answer
     BATCH = 1  # many images of one request
     RUN = 2  # a dataset run, which fills the engine for hours
+    AHEAD = 3  # nobody has asked for it yet

@@ -5,9 +5,10 @@ even if somebody renames things meanwhile. What lies outside is never touched, s
 exists.
 """
 
+import contextlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from adapter.errors import (
     FileMissingError,
@@ -29,14 +30,38 @@ def open_file(path: str, roots: Sequence[str] | None) -> int:
     `roots` are absolute folders; None allows every path. Raises FileNotAllowedError, FileMissingError,
     OutOfResourcesError, and NotAnImageError where there is something other than a regular file.
     """
-    try:
-        handle = os.open(path, HANDLE) if roots is None else _Walk(path, roots).handle()
+    with _as_ours(path):
+        handle = _handle(path, roots)
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise NotAnImageError("Not a regular file")
             return os.open(f"/proc/self/fd/{handle}", READING)
         finally:
             os.close(handle)
+
+
+def open_folder(path: str, roots: Sequence[str] | None) -> int:
+    """Gives a descriptor for listing the folder at the absolute `path`, within `roots` as `open_file` does.
+
+    The caller closes it. Raises FileNotAllowedError, FileMissingError and OutOfResourcesError.
+    """
+    with _as_ours(path):
+        handle = _handle(path, roots)
+        try:
+            return os.open(f"/proc/self/fd/{handle}", READING | os.O_DIRECTORY)
+        finally:
+            os.close(handle)
+
+
+def _handle(path: str, roots: Sequence[str] | None) -> int:
+    return os.open(path, HANDLE) if roots is None else _Walk(path, roots).handle()
+
+
+@contextlib.contextmanager
+def _as_ours(path: str) -> Iterator[None]:
+    """Maps the system's errors to ours."""
+    try:
+        yield
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileMissingError(f"Image not found: {path}") from error
     except OSError as error:

@@ -11,6 +11,7 @@ from aiohttp import web
 from adapter.caption.prompts import PromptBook
 from adapter.captioner.answering import Captioner
 from adapter.captioner.idling import Idling
+from adapter.captioner.speculation import Speculation
 from adapter.engine.fleet import Fleet
 from adapter.engine.gpus import GPU
 from adapter.settings import Settings
@@ -37,6 +38,7 @@ STOP = web.AppKey[Callable[[], None]]("stop")
 GPUS = web.AppKey[tuple[GPU, ...] | None]("gpus")  # None: nvidia-smi doesn't tell
 FLEET = web.AppKey("fleet", Fleet)
 CAPTIONER = web.AppKey("captioner", Captioner)
+SPECULATION = web.AppKey("speculation", Speculation)
 IDLING = web.AppKey("idling", Idling)
 VITALS = web.AppKey("vitals", Vitals)
 

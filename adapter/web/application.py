@@ -71,7 +71,15 @@ def make_app(settings: Settings, book: PromptBook, stop: Callable[[], None] | No
     )
     app.on_response_prepare.extend([add_origin_headers, add_request_id])
     app.cleanup_ctx.extend(
-        [lifetimes.gpus, lifetimes.fleet, lifetimes.captioner, lifetimes.idling, lifetimes.vitals, runs]
+        [
+            lifetimes.gpus,
+            lifetimes.fleet,
+            lifetimes.captioner,
+            lifetimes.speculation,
+            lifetimes.idling,
+            lifetimes.vitals,
+            runs,
+        ]
     )
     app.on_shutdown.extend([close_runs, lifetimes.drain])
     app.add_routes(routes)

@@ -12,10 +12,22 @@ from adapter.caption.gate import OnFlaw, Quality
 from adapter.captioner.admission import Admission
 from adapter.captioner.answering import Captioner
 from adapter.captioner.idling import Idling
+from adapter.captioner.speculation import Speculation
 from adapter.engine.deployment import fleet_for, list_gpus
 from adapter.engine.fleet import running
 from adapter.images.preparation import Preparation
-from adapter.web.app_keys import BOOK, CAPTIONER, FLEET, GPUS, HURRY, IDLING, METRICS, SETTINGS, VITALS
+from adapter.web.app_keys import (
+    BOOK,
+    CAPTIONER,
+    FLEET,
+    GPUS,
+    HURRY,
+    IDLING,
+    METRICS,
+    SETTINGS,
+    SPECULATION,
+    VITALS,
+)
 from adapter.web.vitals import Vitals
 
 MAX_HURRIED_DRAIN_S = 5.0  # the UI's stop button counts on the service being gone after 15 s, engine and all
@@ -52,6 +64,20 @@ async def captioner(app: web.Application) -> AsyncIterator[None]:
     await app[CAPTIONER].drain(0)
 
 
+async def speculation(app: web.Application) -> AsyncIterator[None]:
+    """Captions ahead what clients are about to ask for."""
+    settings, metrics = app[SETTINGS], app[METRICS]
+    app[SPECULATION] = Speculation(
+        app[CAPTIONER],
+        settings.roots,
+        settings.max_in_flight if settings.read_ahead else 0,
+        on_hit=metrics.count_hit,
+        on_miss=metrics.count_miss,
+    )
+    yield
+    await app[SPECULATION].close()
+
+
 async def idling(app: web.Application) -> AsyncIterator[None]:
     """Watches who needs the engines, and puts them to sleep when nobody does."""
     settings = app[SETTINGS]
@@ -80,5 +106,6 @@ async def _end(task: asyncio.Task[None]) -> None:
 async def drain(app: web.Application) -> None:
     """Lets requests under way finish, for a time. Meant for `on_shutdown`: their connections are open yet."""
     app[VITALS].end()
+    await app[SPECULATION].close()
     drain_s = app[SETTINGS].drain_s
     await app[CAPTIONER].drain(min(MAX_HURRIED_DRAIN_S, drain_s) if app[HURRY].is_set() else drain_s)

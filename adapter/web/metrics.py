@@ -69,6 +69,17 @@ class Metrics:
             registry=registry,
         )
         self._tokens = Counter("joycaption_tokens", "Tokens", ["kind"], registry=registry)
+        self._hits = Counter(
+            "joycaption_read_ahead_hits", "Captions made ahead that were asked for", registry=registry
+        )
+        self._misses = Counter(
+            "joycaption_read_ahead_misses",
+            "Captions begun ahead that weren't asked for, or not as they were made",
+            registry=registry,
+        )
+        self._wasted = Counter(
+            "joycaption_read_ahead_wasted_tokens", "Completion tokens of the misses", registry=registry
+        )
         stages = Histogram(
             "joycaption_stage_seconds",
             "Seconds that an image was in each stage",
@@ -93,6 +104,15 @@ class Metrics:
     def observe_stage(self, stage: Stage, seconds: float) -> None:
         """Counts one stage of one image."""
         self._stages[stage].observe(seconds)
+
+    def count_hit(self) -> None:
+        """Counts a caption made ahead that was asked for."""
+        self._hits.inc()
+
+    def count_miss(self, tokens: int) -> None:
+        """Counts a caption made ahead in vain, with its completion tokens."""
+        self._misses.inc()
+        self._wasted.inc(tokens)
 
     def count(self, face: str, status: int, trace: Trace) -> None:
         """Counts a request that has ended."""

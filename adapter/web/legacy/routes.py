@@ -22,6 +22,7 @@ from adapter.web.app_keys import (
     IDLING,
     KEEP_ALIVE,
     SETTINGS,
+    SPECULATION,
     STOP,
     VITALS,
 )
@@ -104,7 +105,8 @@ async def caption(request: web.Request) -> web.StreamResponse:
     async def work() -> dict[str, Any]:
         # What can be refused is refused before the answer may have to be begun.
         await captioner.inspect(image)
-        answer = await captioner.ask(image, asked, trace)
+        # Neither the contract nor styles.json has a seed: each answer is a new sample, made ahead or not.
+        answer = await shared[SPECULATION].ask(body.image_path, asked, trace)
         return result_body(body.image_path, answer) | {"prompt_used": asked.prompt}
 
     async with captioner.admit(1, outlasts_restarts=True):

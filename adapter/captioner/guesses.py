@@ -100,7 +100,7 @@ class Guesses:
             guess.stream = stream
         return guess is not None
 
-    def begin(self, key: Key, version: Version, stream: Stream) -> None:
+    def begin(self, key: Key, version: Version, stream: Stream) -> Guess:
         """Begins a guess about this version of a file, in place of an old one where there are too many."""
         if len(self._guesses) >= MAX_KEPT and (old := self._unforeseen()) is not None:
             self._drop(old)
@@ -108,6 +108,7 @@ class Guesses:
         guess.task = self.spawn(self._make(guess))
         guess.expiry = asyncio.get_running_loop().call_later(KEPT_S, self._drop, guess)
         self._guesses[key] = guess
+        return guess
 
     async def give(self, key: Key, trace: Trace) -> Answer | None:
         """Gives the answer to a request once, None where it has to be asked for. Raises as `at_work` does."""
@@ -177,7 +178,11 @@ class Guesses:
         """Waits for the caption. Gives None where file or model have changed, or it would take long."""
         key = guess.key
         version = await asyncio.to_thread(version_of, key.folder, key.name, self._roots)
-        if version != guess.version or not await self._is_computed(guess):
+        if version != guess.version:
+            return None
+        if not await self._is_computed(guess):
+            guess.stream.miss()
+            self.end_running(guess.stream)
             return None
         await asyncio.wait({guess.task})
         answer = None if guess.task.cancelled() else guess.task.result()

@@ -142,7 +142,7 @@ class Stream:
         if name not in self._course.places:  # a video, or a file that came later
             self._history.pop()
         elif not self._course.is_step(before, name):
-            self._miss()
+            self.miss()
         elif name in self.guesses:
             self.guesses.discard(name)
             self._vain = 0
@@ -171,6 +171,11 @@ class Stream:
         self._shut()
         self._history.clear()
 
+    def miss(self) -> None:
+        """Closes the window: the guesses were of no use."""
+        self._shut()
+        self._wait()
+
     def next_guess(self) -> str | None:
         """Gives the next image that is to be captioned ahead, None where there is none now."""
         if len(self.guesses) >= self.size:
@@ -197,10 +202,6 @@ class Stream:
         if name in self.guesses:
             self.guesses.discard(name)
             self._next = min(self._next, self._course.places[name])
-
-    def _miss(self) -> None:
-        self._shut()
-        self._wait()
 
     def _wait(self) -> None:
         self._pause = min(2 ** max(0, self._vain - FREE_TRIES) - 1, MAX_PAUSE)

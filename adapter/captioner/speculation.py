@@ -108,7 +108,7 @@ class Speculation:
         finally:
             client.under_way -= 1
             client.stream.rest(time.monotonic())
-            if self._max_ahead and not client.under_way:
+            if not client.under_way and self._max_ahead:
                 client.silence = asyncio.get_running_loop().call_later(SILENCE_S, self._leave, client)
                 self._look_ahead(client)
 
@@ -129,7 +129,7 @@ class Speculation:
     def _look_ahead(self, client: Client) -> None:
         """Has captioned what is foreseen."""
         is_wanted = client.stream.wants_listing or client.stream.next_guess() is not None
-        if is_wanted and client.looking is None and self._guesses.may_begin:
+        if is_wanted and self._max_ahead and client.looking is None and self._guesses.may_begin:
             client.looking = self._guesses.spawn(self._look(client))
 
     async def _look(self, client: Client) -> None:
@@ -150,7 +150,8 @@ class Speculation:
                 if version is None:
                     stream.pass_over(name)
                 else:
-                    guesses.begin(key, version, stream)
+                    guess = guesses.begin(key, version, stream)
+                    guess.task.add_done_callback(lambda _: self._look_ahead(client))  # a turn is free again
                     stream.guess(name)
         finally:
             client.looking = None

@@ -123,7 +123,7 @@ def test_names_sort_as_in_a_browser() -> None:
 def test_numbers_sort_by_value() -> None:
     """With nothing, letters or several numbers around them."""
     ordered = ["1", "2", "10", "a2b1", "a2b10", "a10b1", "b", "²"]
-    assert sorted(ordered[::-1], key=natural) == ordered
+    assert sorted(random.Random(5).sample(ordered, len(ordered)), key=natural) == ordered
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""What does reading ahead bring clients that send one image at a time? `python bench/read_ahead.py [--quick]`.
+"""What does reading ahead bring who sends one image at a time? `python bench/read_ahead.py [--quick]`.
 
 AI-Toolkit's UI asks for one image, writes its text, pauses for half a second and goes on. Here it does so at
-an engine that takes two seconds for a caption: in one folder with reading ahead, and in another without, which
-is the baseline. A tenth of the images have a text before, and are left out. Then a client leaves after five
+an engine that takes two seconds for a caption: in one folder with reading ahead, and in another without it as
+the baseline. A tenth of the images have a text before, and are left out. Then a client leaves after five
 images. The engine counts what it was asked in vain.
 """
 

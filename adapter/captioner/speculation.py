@@ -14,7 +14,7 @@ from adapter.caption.answer import Answer
 from adapter.caption.request import CaptionRequest
 from adapter.captioner.answering import Captioner
 from adapter.captioner.guesses import Guess, Guesses, Key
-from adapter.captioner.prediction import SILENCE_S, Listing, Stream
+from adapter.captioner.prediction import SILENCE_S, Course, Listing, Stream, explaining
 from adapter.images.neighbours import list_images, uncaptioned
 from adapter.images.sources import ImageFile
 from adapter.trace import Trace
@@ -136,9 +136,9 @@ class Speculation:
         stream, guesses = client.stream, self._guesses
         try:
             if stream.wants_listing:
-                found = await asyncio.to_thread(list_images, client.folder, self._roots)
+                course = await asyncio.to_thread(self._course, client.folder, stream.history)
                 if stream.wants_listing:
-                    stream.open(Listing(found.images, found.unsuited))
+                    stream.open(course)
             while guesses.may_begin and (name := stream.next_guess()) is not None:
                 key = Key(client.folder, name, client.request)
                 if guesses.claim(key, stream):  # it was kept
@@ -155,3 +155,8 @@ class Speculation:
                     stream.guess(name)
         finally:
             client.looking = None
+
+    def _course(self, folder: str, history: Sequence[str]) -> Course | None:
+        """Finds out where a client goes. It may take a second, so it is meant for a thread."""
+        found = list_images(folder, self._roots)
+        return explaining(history, Listing(found.images, found.unsuited))

@@ -32,7 +32,7 @@ def ask(
     """Asks for one more, and lets the stream look into the folder where it wants to."""
     stream.ask(name, now_s, is_late=is_late)
     if stream.wants_listing:
-        stream.open(listing)
+        stream.open(explaining(stream.history, listing))
     stream.rest(now_s)
 
 
@@ -203,8 +203,26 @@ def test_a_client_that_jumps_about_is_looked_after_less_and_less() -> None:
         stream.ask(chance.choice(NAMES[::2]), 0.0)
         if stream.wants_listing:
             listings += 1
-            stream.open(FOLDER)
+            stream.open(explaining(stream.history, FOLDER))
     assert 3 < listings < 20
+
+
+def test_a_course_that_was_found_too_late_opens_nothing() -> None:
+    """The client may have gone elsewhere while the folder was listed."""
+    stream = Stream(MAX_SIZE)
+    for name in NAMES[:3]:
+        stream.ask(name, 0.0)
+    course = explaining(stream.history, FOLDER)
+    stream.ask(NAMES[3], 0.0)
+    stream.open(course)
+    assert guesses(stream) == ["005.png", "006.png"]
+    stream.close()
+    for name in NAMES[:3]:
+        stream.ask(name, 0.0)
+    for name in ("030.png", "none.png"):
+        stream.ask(name, 0.0)
+        stream.open(course)
+        assert not stream.size
 
 
 def test_a_guess_that_was_given_up_is_made_again() -> None:

@@ -69,10 +69,26 @@ ensure_environment() {
 
 # pip_install PYTHON ARGUMENT...: what waits for it and reads its lines sets CAPTION_PIP_PROGRESS to raw.
 pip_install() {
-  local python=$1 bar=off
+  local python=$1 bar=off counting='' code=0
   shift
-  [[ ${CAPTION_PIP_PROGRESS:-} != raw || $* == *--quiet* ]] || bar=raw
-  "$python" -m pip install --disable-pip-version-check --no-input --progress-bar "$bar" "$@" </dev/null
+  if [[ ${CAPTION_PIP_PROGRESS:-} == raw && $* != *--quiet* ]]; then
+    bar=raw
+    count_packages "$python" & counting=$!
+  fi
+  "$python" -m pip install --disable-pip-version-check --no-input --progress-bar "$bar" "$@" </dev/null || code=$?
+  [[ ! $counting ]] || kill "$counting"
+  return "$code"
+}
+
+# count_packages PYTHON: says again and again how many packages PYTHON has. pip is silent while it unpacks.
+count_packages() {
+  local site packages
+  site=$("$1" -c 'import sysconfig; print(sysconfig.get_path("purelib"))') || return
+  while true; do
+    packages=("$site"/*.dist-info)
+    printf 'Unpacked: %s\n' "${#packages[@]}"
+    sleep 2 >/dev/null 2>&1  # which must not hold open what is read
+  done
 }
 
 # The environment of the service and of the command line.

@@ -27,8 +27,28 @@ def test_read_names_the_package_and_its_bytes() -> None:
     assert installation.share > before
     assert (
         installation.read("Installing collected packages: torch, nvidia_cublas, vllm")
-        == "Installing the engine: unpacking 3 packages of many small files"
+        == "Installing the engine: unpacking many small files, 0 of 3 packages"
     )
+
+
+def test_read_of_what_is_unpacked_counts_it() -> None:
+    """The packages that were there before don't count; a second pip begins anew."""
+    installation = Installation("the engine")
+    said = [
+        installation.read(line)
+        for line in ("Unpacked: 1", "Installing collected packages: a, b", "Unpacked: 2", "Unpacked: 3",
+                     "Unpacked: 3", "Collecting c", "Installing collected packages: c", "Unpacked: 4")
+    ]  # fmt: skip
+    assert [line.rpartition(", ")[2] if line else None for line in said] == [
+        None,
+        "0 of 2 packages",
+        "1 of 2 packages",
+        "2 of 2 packages",
+        None,
+        "finding out what it needs",
+        "0 of 1 packages",
+        "1 of 1 packages",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -67,4 +87,5 @@ def test_read_never_lessens_the_share() -> None:
 def test_is_mere_progress_knows_pip_s_lines() -> None:
     """They come four times a second and would fill a log."""
     assert is_mere_progress("Progress 1 of 2")
+    assert is_mere_progress("Unpacked: 12")
     assert not is_mere_progress("Progress of the model")

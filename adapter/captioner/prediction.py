@@ -49,7 +49,8 @@ def collated(name: str) -> tuple[str, ...]:
 def natural(name: str) -> tuple[Any, ...]:
     """Gives the key that sorts numbers by their value, as file managers do."""
     parts = _DIGITS.split(name.casefold())
-    return *(int(part) if at % 2 else part for at, part in enumerate(parts)), name
+    # The name stands beside the parts, not after them: there it could be compared with a number.
+    return tuple(int(part) if at % 2 else part for at, part in enumerate(parts)), name
 
 
 # None: as the folder lists them. Where several explain all that was seen, the first counts.

@@ -90,6 +90,15 @@ def test_the_order_is_the_one_that_was_seen(
     assert guesses(asked(*names, listing=Listing(folder))) == expected
 
 
+def test_names_that_begin_with_whole_other_names_are_sorted_by_their_numbers() -> None:
+    """The one of which nothing is left comes first."""
+    assert sorted(("a.png10.png", "a.png2.png", "a.png"), key=natural) == [
+        "a.png",
+        "a.png2.png",
+        "a.png10.png",
+    ]
+
+
 def test_the_order_that_explains_most_counts() -> None:
     """Orders that go on alike for three images are told apart by the ones before."""
     folder = Listing(("a.png", "B.png", "c.png", "d.png", "e.png", "Z.png"))

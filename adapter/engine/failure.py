@@ -6,6 +6,7 @@ KILLED = (-9, 137)  # by SIGKILL, itself or within the script
 LAST_RAISED = re.compile(r"(?:^|\s)(?:\w+\.)*\w*(?:Error|Exception): (.{1,200})")
 EXCEPTION_NAME = re.compile(r"\b(?:\w+\.)*\w*(?:Error|Exception)\b(?:: )?")
 TELLS_NOTHING = re.compile(r"stack trace|root cause", re.IGNORECASE)  # it points at other lines
+TRIED_AGAIN = re.compile(r"^\s*WARNING: Retrying ")  # pip's connection, which may well succeed yet
 OUR_ERROR = re.compile(r"^error: (.+)")
 # How the engine's own output names what went wrong, and what to do about it.
 KNOWN_ERRORS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -69,6 +70,8 @@ class Failure:
 
     def read(self, line: str) -> None:
         """Takes one line of output, without its line end."""
+        if TRIED_AGAIN.match(line):
+            return
         # The first one tells most: what comes after it fails because of it.
         if self._known is None:
             if found := OUR_ERROR.match(line):

@@ -17,6 +17,11 @@ from adapter.engine.failure import Failure
             1,
             "python -m venv",
         ),
+        (
+            ["WARNING: Retrying (...'Failed to establish a new connection')': /x/", "torch.OutOfMemoryError"],
+            1,
+            "Out of GPU memory",
+        ),
         (["RuntimeError: [Errno 28] No space left on device", "error: installing failed"], 1, "No space is"),
     ],
 )

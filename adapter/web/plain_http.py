@@ -45,9 +45,14 @@ async def read_request(reader: asyncio.StreamReader) -> PlainRequest:
     fields = (line.partition(":") for line in lines if line)
     headers = {name.strip().lower(): value.strip() for name, _, value in fields}
     length = int(headers.get("content-length", "0"))
-    if not 0 <= length <= MAX_REQUEST_BYTES:
-        raise ValueError("too large")
-    await reader.readexactly(length)
+    if length < 0:
+        raise ValueError("a negative length")
+    # All of it is taken: a client that is cut off while it sends an image never sees its answer.
+    while length:
+        data = await reader.read(min(length, MAX_REQUEST_BYTES))
+        if not data:
+            raise asyncio.IncompleteReadError(b"", length)
+        length -= len(data)
     parts = urlsplit(target)
     return PlainRequest(method, parts.path, parts.query, headers)
 

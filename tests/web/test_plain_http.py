@@ -22,6 +22,16 @@ async def test_read_request_gives_its_parts() -> None:
     assert asked.headers == {"host": "localhost:5000", "content-length": "2"}
 
 
+async def test_read_request_takes_a_large_body_whole() -> None:
+    """A client that sends an image is told that the service isn't ready, instead of being cut off."""
+    size = MAX_REQUEST_BYTES * 10
+    reader = asyncio.StreamReader(limit=MAX_REQUEST_BYTES)
+    reader.feed_data(f"POST /caption HTTP/1.1\r\nContent-Length: {size}\r\n\r\n".encode() + bytes(size))
+    assert (await read_request(reader)).path == "/caption"
+    reader.feed_eof()
+    assert await reader.read() == b""
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -96,7 +96,7 @@ def take_listener() -> int | None:
     don't see it.
     """
     process, sockets = (os.environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS"))
-    is_given = process == str(os.getpid()) and sockets.isdigit() and int(sockets) > 0
+    is_given = process == str(os.getpid()) and sockets.isdecimal() and int(sockets) > 0
     return FIRST_HANDED_OVER if is_given else None
 
 

@@ -1,6 +1,7 @@
 """The application as a whole, and the socket that it is served on."""
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import signal
@@ -109,27 +110,40 @@ def bind(settings: Settings) -> socket.socket:
     Raises SettingsError where the address is unavailable, or unsafe.
     """
     handed_over = take_listener()
+    if handed_over is not None:
+        return _adopted(settings, handed_over)
     try:
-        if handed_over is not None:
-            listener = socket.socket(fileno=handed_over)
-            listener.set_inheritable(False)
-            is_exposed = not ipaddress.ip_address(listener.getsockname()[0]).is_loopback
-            _check_exposure(settings, is_exposed=is_exposed)
-            return listener
         family, *_, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        is_exposed = not ipaddress.ip_address(address[0]).is_loopback
-        _check_exposure(settings, is_exposed=is_exposed)
+        _check_exposure(settings, str(address[0]))
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise unavailable(settings.host, settings.port, error) from error
 
 
-def _check_exposure(settings: Settings, *, is_exposed: bool) -> None:
+def _adopted(settings: Settings, descriptor: int) -> socket.socket:
+    with contextlib.ExitStack() as refused:
+        try:
+            listener = refused.enter_context(socket.socket(fileno=descriptor))
+        except OSError as error:
+            raise SettingsError(f"can't listen on what was handed over: {error.strerror}") from error
+        if listener.family not in (socket.AF_INET, socket.AF_INET6) or listener.type != socket.SOCK_STREAM:
+            raise SettingsError(
+                "can't listen on what was handed over: only TCP will do. In a systemd socket unit, set "
+                "ListenStream to a port or an address"
+            )
+        _check_exposure(settings, listener.getsockname()[0])
+        listener.set_inheritable(False)
+        refused.pop_all()
+    return listener
+
+
+def _check_exposure(settings: Settings, address: str) -> None:
+    is_exposed = not ipaddress.ip_address(address).is_loopback
     if is_exposed and not (settings.key or settings.insecure):
         raise SettingsError(
-            f"{settings.host} can be reached from other machines: set CAPTION_API_KEY, so that only "
+            f"{address} can be reached from other machines: set CAPTION_API_KEY, so that only "
             "those who have the key can use the service and read its files, or say --insecure"
         )
     if (is_exposed or settings.key) and settings.roots is None:

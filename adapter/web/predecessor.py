@@ -37,10 +37,14 @@ def is_taken(error: BaseException | None) -> bool:
     return isinstance(error, OSError) and error.errno == errno.EADDRINUSE
 
 
-def unavailable(host: str, port: int, error: OSError) -> SettingsError:
-    """Gives the error of an address that can't be listened on. It is to be raised from `error`."""
+def unavailable(host: str, port: int, error: OSError | UnicodeError) -> SettingsError:
+    """Gives the error of an address that can't be listened on. It is to be raised from `error`.
+
+    A UnicodeError is what Python raises about a name that no host can have.
+    """
+    why = error.strerror if isinstance(error, OSError) else "That is no host's name"
     return SettingsError(
-        f"can't listen on {host}:{port}: {error.strerror}. "
+        f"can't listen on {host}:{port}: {why}. "
         "Choose another with --host and --port, or end what listens there"
     )
 

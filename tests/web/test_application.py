@@ -1,10 +1,12 @@
 """The application as a whole, and its socket."""
 
+import os
 import socket
 
 import pytest
 from aiohttp.test_utils import TestServer
 
+from adapter import config
 from adapter.caption.prompts import PromptBook
 from adapter.errors import SettingsError, StoppingError
 from adapter.settings import Settings
@@ -28,6 +30,52 @@ def test_bind_of_an_unknown_host_says_so() -> None:
     """A host that can't be resolved is reported in one line too."""
     with pytest.raises(SettingsError, match=r"can't listen on none\.invalid:5000"):
         bind(Settings(host="none.invalid"))
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70])
+def test_bind_of_what_is_no_name_says_so(host: str) -> None:
+    """Python calls those a matter of encoding."""
+    with pytest.raises(SettingsError, match="That is no host's name"):
+        bind(Settings(host=host))
+
+
+def hand_over(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Does as systemd does, at whichever descriptor: that of its protocol is the test runner's."""
+    monkeypatch.setattr(config, "FIRST_HANDED_OVER", os.dup(descriptor))
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", "1")
+
+
+def test_bind_takes_what_was_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the engine doesn't inherit it."""
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        hand_over(theirs.fileno(), monkeypatch)
+        with bind(Settings()) as ours:
+            assert ours.getsockname() == theirs.getsockname()
+            assert not ours.get_inheritable()
+    assert "LISTEN_FDS" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("family", "kind"),
+    [(socket.AF_UNIX, socket.SOCK_STREAM), (socket.AF_INET, socket.SOCK_DGRAM)],
+)
+def test_bind_takes_over_nothing_but_tcp(
+    family: socket.AddressFamily, kind: socket.SocketKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A unit with a path or a datagram port is answered with what to write into it."""
+    with socket.socket(family, kind) as other:
+        hand_over(other.fileno(), monkeypatch)
+        with pytest.raises(SettingsError, match="only TCP will do"):
+            bind(Settings())
+
+
+def test_bind_names_the_address_that_was_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It isn't CAPTION_HOST that makes the service reachable then."""
+    with socket.create_server(("0.0.0.0", 0)) as other:
+        hand_over(other.fileno(), monkeypatch)
+        with pytest.raises(SettingsError, match=r"^0\.0\.0\.0 can be reached"):
+            bind(Settings())
 
 
 def test_bind_to_port_0_picks_one() -> None:

@@ -47,7 +47,9 @@ class FirstStart:
     async def run(self) -> bool | None:
         """Tells whether the environment is there; None where it isn't because somebody has stopped this."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup has it
+                loop.add_signal_handler(ending, self._stop.set)
         # A copy of the socket, for the server closes the one that it was given.
         server = await asyncio.start_server(
             self._serve, sock=self._listener.dup(), limit=MAX_REQUEST_BYTES, backlog=MAX_CLIENTS
@@ -87,7 +89,8 @@ class FirstStart:
                 self._reader.read(line)
                 self.status.update(progress=self._reader.current)
                 if not is_mere_progress(line):
-                    print(line, file=sys.stderr, flush=True)
+                    with contextlib.suppress(OSError):  # nobody reads it any more, or the disk is full
+                        print(line, file=sys.stderr, flush=True)
             code = await process.wait()
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -165,7 +168,7 @@ def address(host: str, port: str, arguments: Sequence[str]) -> tuple[str, int] |
     try:
         known, others = parser.parse_known_args(arguments)
         found = socket.getaddrinfo(known.host, known.port, type=socket.SOCK_STREAM)[0][4]
-    except (argparse.ArgumentError, OSError, OverflowError):
+    except (argparse.ArgumentError, OSError, OverflowError, UnicodeError):
         return None
     is_here = isinstance(found[0], str) and is_loopback(found[0]) and 0 < known.port < 2**16
     return (str(found[0]), known.port) if is_here and not {"--help", "-h"} & set(others) else None

@@ -1,11 +1,12 @@
 """What answers while the service's environment is being made."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,29 @@ async def test_shutdown_ends_the_installation(installing: Installing) -> None:
     assert await installing.running is None
 
 
+async def test_the_terminal_s_end_ends_the_installation(installing: Installing) -> None:
+    """It runs in a session of its own, which nobody else would end."""
+    assert (await installing.ask("GET", "/health"))[0] == 200
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert await installing.running is None
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Lets what is printed to stderr go where there is no room."""
+    with contextlib.suppress(OSError), Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        yield
+
+
+@pytest.mark.usefixtures("full_disk")
+async def test_an_installation_goes_on_where_its_lines_cannot_be_written(installing: Installing) -> None:
+    """Whoever polls is told what becomes of it all the same."""
+    installing.tell("print Collecting aiohttp==3.14")
+    installing.tell("end 0")
+    assert await installing.running is True
+
+
 async def test_clients_that_speak_no_http_harm_nobody(installing: Installing) -> None:
     """Nor do those that say nothing, or too much."""
     silent = [await asyncio.open_connection("127.0.0.1", installing.port) for _ in range(20)]
@@ -149,6 +173,7 @@ async def test_clients_that_speak_no_http_harm_nobody(installing: Installing) ->
         ("127.0.0.1", "5000", ["--port"], None),
         ("127.0.0.1", "5000", ["--help"], None),
         ("no.such.host.example", "5000", [], None),
+        ("a..b", "5000", [], None),
     ],
 )
 def test_address_is_this_machine_s_or_none(

@@ -42,6 +42,8 @@ class RunJob:
         }
         self._id = ""
         self._begun_at: float | None = None
+        self._skipped_before = 0  # more than these are skipped where the run goes on after a restart
+        self._settled = 0
 
     def problem_with(self, images: Images) -> str:
         """Gives why the service can't do these images by itself, nothing where it can.
@@ -57,6 +59,7 @@ class RunJob:
             if error.status in ELSEWHERE or error.field == "folder":
                 return str(error)
             raise
+        self._skipped_before = int(seen.get("skipped") or 0)
         count = sum(int(seen.get(name) or 0) for name in ("to_caption", "skipped", "edited", "failed"))
         if count != len(images.all):
             return f"it would take {count} images of the folder, and this job takes {len(images.all)}"
@@ -148,24 +151,26 @@ class RunJob:
             raise
 
     def _count(self, run: Mapping[str, Any], watcher: Watcher) -> None:
-        settled = int(run["settled"]) - (0 if self._recaption else int(run["skipped"]))
+        skipped = 0 if self._recaption else min(run["skipped"], self._skipped_before)
+        self._settled = max(self._settled, run["settled"] - skipped)
         counts = run["counts"]
-        watcher.count(settled, counts["images_per_s"] if counts["done"] else None)
+        watcher.count(self._settled, counts["images_per_s"] if counts["done"] else None)
 
     def _line(self, run: Mapping[str, Any]) -> str:
         if run["state"] == "paused" and run["error"]:
             raise JobError(f"The run is paused: {run['error']}")
         if run["state"] in ("pausing", "paused"):
             return "The run is paused on the service's page: resume it there"
-        if run["is_waiting_for_engine"]:
-            return f"Waiting for the engine: {progress_line(self._service.progress())}"
+        if run["is_waiting_for_engine"] or not run["counts"]["done"]:  # it wakes an engine that was asleep
+            progress = self._service.progress()
+            if progress.get("status") != "ready":
+                return f"Waiting for the engine: {progress_line(progress)}"
         return "Captioning"
 
     def _outcome(self, run: Mapping[str, Any]) -> Outcome:
         counts = run["counts"]
-        outcome = Outcome(
-            done=counts["done"] + run["made_before"], edited=counts["edited"], cut=counts["cut"]
-        )
+        before = run["made_before"] + max(0, run["skipped"] - self._skipped_before)
+        outcome = Outcome(done=counts["done"] + before, edited=counts["edited"], cut=counts["cut"])
         for reason, failures in counts["failures"].items():
             examples = failures["examples"] or [""]
             outcome.fail(reason, examples[0], failures["count"])

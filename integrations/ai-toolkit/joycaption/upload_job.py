@@ -16,7 +16,7 @@ from .job_error import JobError, RefusedError, ServiceAbsentError, shown
 from .options import SAMPLED, Options
 from .outcome import Outcome, Watcher
 from .service import Json, Service
-from .starting import LOOK_S, RETURN_S
+from .starting import LOOK_S, RETURN_S, progress_line
 from .written_texts import TextChangedError, WrittenTexts
 
 CAPTION_S = 900.0  # longer than the service lets a caption take
@@ -57,10 +57,9 @@ class UploadJob:
         """
         outcome, texts = Outcome(), WrittenTexts(self._folder)
         waiting = self._sendable(images, texts, outcome)
-        began = time.monotonic()
+        began: float | None = None  # when the first was captioned: the engine may have been asleep
         under_way: dict[Future[Captioned], tuple[str, bytes]] = {}
-        was_away = False
-        watcher.tell(CAPTIONING)
+        told = ""
         with ThreadPoolExecutor(self._options.in_flight, "joycaption") as pool:
             try:
                 while True:
@@ -72,10 +71,11 @@ class UploadJob:
                     for future in ended:
                         self._settle(future, *under_way.pop(future), texts, outcome)
                     watcher.check()
-                    if self._is_away is not was_away:
-                        was_away = self._is_away
-                        watcher.tell(AWAY if was_away else CAPTIONING)
-                    rate = outcome.done / max(time.monotonic() - began, 1e-3)
+                    if (line := self._line(outcome)) != told:
+                        told = line
+                        watcher.tell(line)
+                    began = time.monotonic() if began is None and outcome.done else began
+                    rate = outcome.done / max(time.monotonic() - (began or 0.0), LOOK_S)
                     settled = outcome.done + outcome.failed + outcome.edited
                     watcher.count(settled, rate if outcome.done else None)
             except BaseException:
@@ -86,6 +86,16 @@ class UploadJob:
         """Ends what is under way: the service gives up requests whose client has gone."""
         self._ending.set()
         self._service.hang_up()
+
+    def _line(self, outcome: Outcome) -> str:
+        if not (self._is_away or outcome.done):  # it may wake an engine that was asleep
+            try:
+                progress = self._service.progress()
+            except (RefusedError, ServiceAbsentError):
+                return CAPTIONING  # what is wrong is told by what becomes of the captions
+            if progress.get("status") != "ready":
+                return f"Waiting for the engine: {progress_line(progress)}"
+        return AWAY if self._is_away else CAPTIONING
 
     def _sendable(self, images: Images, texts: WrittenTexts, outcome: Outcome) -> Iterator[tuple[str, bytes]]:
         """Yields images to be sent, with the texts that they have; counts those that aren't."""

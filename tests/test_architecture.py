@@ -72,7 +72,16 @@ IO_MODULES = {
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "misc"}
 # A command's module has the command's name, whatever that is a name of elsewhere.
-COMMANDS = {"cli.serve", "cli.page", "cli.caption", "cli.undo", "cli.status", "cli.check", "cli.plan"}
+COMMANDS = {
+    "cli.serve",
+    "cli.page",
+    "cli.caption",
+    "cli.undo",
+    "cli.status",
+    "cli.check",
+    "cli.plan",
+    "cli.integrate",
+}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ COMMANDS = {
     "page": "Open the service's page in a browser, and print its link.",
     "undo": "Put back the texts that a run replaced, but not over later changes.",
     "check": "Find bad texts beside a dataset's images, whoever wrote them. Needs no engine.",
+    "integrate": "Let AI-Toolkit's captioner jobs use this service.",
     "status": "Show what was captioned in a dataset, and what failed and why.",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -112,6 +113,8 @@ def _number(name: str, value: Any) -> int | float:
     kind = NUMBERS[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _wrong(name, "must be a number", value)
+    if not math.isfinite(value):
+        raise _wrong(name, "must be a number" if kind is float else "must be a whole number", value)
     if kind is int and value != int(value):
         raise _wrong(name, "must be a whole number", value)
     number = kind(value)

@@ -10,6 +10,7 @@ import pytest
 from joycaption.captioner import JoyCaptioner
 from PIL import Image
 
+from adapter.web.pages.datasets import RUNS
 from adapter.web.pages.session import load_token
 from tests.web.conftest import Service, service, starting
 
@@ -68,3 +69,8 @@ def job(
 def texts(folder: Path) -> dict[str, str]:
     """Gives all texts of a dataset."""
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.txt")}
+
+
+def run_states(service: Service) -> list[str]:
+    """Gives the states of the service's runs."""
+    return [run.state for run in service.app[RUNS]]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -15,6 +17,7 @@ from .service import Service
 
 LOOK_S = 0.5
 RETURN_S = 120.0  # a service that was there may be started again by whoever looks after it
+END_S = 5.0  # for what was started to end
 SCRIPT = "start_service.sh"
 LOG_NAME = "ai-toolkit-start.log"
 MAX_TOLD_BYTES = 2000  # of the log of a start that failed
@@ -60,9 +63,18 @@ class Start:
                 raise JobError(f"start_service: bash can't be started: {error.strerror}") from error
 
     def give_up(self) -> None:
-        """Ends what was started, so that nothing takes the GPU when the job is over."""
-        if self._process is not None:
+        """Ends what was started, so that nothing takes the GPU when the job is over.
+
+        What the script has started in turn, perhaps pip, ends with it.
+        """
+        if self._process is None or self._process.poll() is not None:
+            return
+        if hasattr(os, "killpg"):
+            os.killpg(self._process.pid, signal.SIGTERM)  # the leader of its session, not waited for yet
+        else:
             self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_S)
 
     def check(self) -> None:
         """Raises JobError where the start has ended by itself."""

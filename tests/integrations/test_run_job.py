@@ -1,6 +1,9 @@
 """Jobs that the service does by itself, as a run over the folder."""
 
 import asyncio
+import os
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from joycaption.job_error import JobError, OptionError, RefusedError
 
+from adapter.config import PROJECT_DIR
 from adapter.engine.selfcheck import PROBE_TOKENS
 from adapter.web.app_keys import BOOK, FLEET, SETTINGS
 from adapter.web.application import make_app
@@ -15,6 +19,8 @@ from tests.fake_engine import completion
 from tests.integrations.conftest import MakeJob, run_states, texts
 from tests.waiting import until
 from tests.web.conftest import Service
+
+PLACES = (PROJECT_DIR / "integrations/ai-toolkit", PROJECT_DIR / "tests/integrations/stand_in")
 
 
 async def test_a_job_is_a_run_with_its_ledger(service: Service, job: MakeJob, folder: Path) -> None:
@@ -158,3 +164,34 @@ async def test_a_gpu_that_cant_be_given_back_is_no_failure(service: Service, job
     printed = await task.run()
     assert "The GPU isn't given back: No engine of this service's runs" in printed
     assert task.captioner.status == "completed"
+
+
+async def test_a_sigint_stops_the_run_and_a_second_one_doesnt_keep_it_from_that(
+    service: Service, job: MakeJob, folder: Path
+) -> None:
+    """AI-Toolkit's button sends one, and its watcher may raise another."""
+    go_on = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await go_on.wait()
+        return web.json_response(completion("A picture of something that is there."))
+
+    service.engine.answer = answer
+    given = {"path_to_caption": str(folder), "service_url": str(service.server.make_url(""))}
+    program = f"from joycaption.captioner import *; JoyCaptioner(0, None, {{'caption': {given}}}).run()"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program),
+        env=os.environ | {"PYTHONPATH": ":".join(map(str, PLACES))},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    await until(lambda: service.engine.under_way == 6)
+    process.send_signal(signal.SIGINT)
+    await until(lambda: run_states(service) == ["stopping"])
+    process.send_signal(signal.SIGINT)
+    go_on.set()
+    output, errors = await process.communicate()
+    assert errors.decode().rstrip().endswith("KeyboardInterrupt")
+    assert errors.count(b"KeyboardInterrupt") == 1
+    assert run_states(service) == ["stopped"]
+    assert b"The GPU isn't given back: No engine of this service's runs" in output

@@ -115,6 +115,24 @@ async def test_a_stop_ends_the_run(service: Service, job: MakeJob, folder: Path)
     assert run_states(service) == ["stopped"]
 
 
+async def test_a_folder_has_one_run_at_a_time(service: Service, job: MakeJob) -> None:
+    """A job that was killed left a run, perhaps. The next one says so, and lets it be."""
+    go_on = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await go_on.wait()
+        return web.json_response(completion("A picture of something that is there."))
+
+    service.engine.answer = answer
+    first = asyncio.create_task(job().run())
+    await until(lambda: service.engine.under_way == 6)
+    with pytest.raises(RefusedError, match="Another run works on this folder"):
+        await job().run()
+    assert run_states(service) == ["running"]
+    go_on.set()
+    await first
+
+
 async def test_wrong_options_end_a_job_with_the_services_words(service: Service, job: MakeJob) -> None:
     """It isn't tried with every image."""
     with pytest.raises(RefusedError, match=r"style"):

@@ -49,6 +49,7 @@ class UploadJob:
         self._folder = folder
         self._ending = threading.Event()
         self._is_away = False
+        self._is_refused = False  # for now: there is no engine, or too much to do
 
     def complete(self, images: Images, watcher: Watcher) -> Outcome:
         """Captions all images that are wanted.
@@ -88,7 +89,7 @@ class UploadJob:
         self._service.hang_up()
 
     def _line(self, outcome: Outcome) -> str:
-        if not (self._is_away or outcome.done):  # it may wake an engine that was asleep
+        if not self._is_away and (self._is_refused or not outcome.done):  # which may wake an engine
             try:
                 progress = self._service.progress()
             except (RefusedError, ServiceAbsentError):
@@ -147,7 +148,7 @@ class UploadJob:
             except RefusedError as error:
                 if error.status != 503:
                     raise
-                away_since, self._is_away = None, False  # it has no engine just now, or too much to do
+                away_since, self._is_away, self._is_refused = None, False, True
                 self._ending.wait(error.wait_s or LOOK_S)
             except ServiceAbsentError as error:
                 away_since, self._is_away = away_since or time.monotonic(), True
@@ -157,7 +158,7 @@ class UploadJob:
                     ) from error
                 self._ending.wait(LOOK_S)
             else:
-                self._is_away = False
+                self._is_away = self._is_refused = False
                 return _captioned(image, answer)
         raise StoppedError
 

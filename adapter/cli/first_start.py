@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from adapter.engine.installation import is_mere_progress
@@ -20,7 +21,8 @@ from adapter.engine.progress import SERVICE, ProgressReader
 from adapter.engine.status import WatchedStatus
 from adapter.errors import SettingsError
 from adapter.policy import ExitCode
-from adapter.web.plain_http import MAX_REQUEST_BYTES, PlainRequest, is_loopback, read_request, response
+from adapter.web.callers import is_loopback, own_names
+from adapter.web.plain_http import MAX_REQUEST_BYTES, Door, PlainRequest, read_request, response
 from adapter.web.predecessor import Predecessor, is_taken, settle, unavailable
 
 MAX_WAIT_S = 10.0  # for which /progress holds its answer, as the service does
@@ -34,8 +36,9 @@ HANDED_OVER = 3  # the descriptor that systemd's protocol hands over first
 class FirstStart:
     """Makes the environment by `install`, a command, and answers at `listener` meanwhile."""
 
-    def __init__(self, listener: socket.socket, install: Sequence[str]) -> None:
+    def __init__(self, listener: socket.socket, door: Door, install: Sequence[str]) -> None:
         self.status = WatchedStatus()
+        self._door = door
         self._listener = listener
         self._install = install
         self._reader = ProgressReader(SERVICE)
@@ -131,19 +134,22 @@ class FirstStart:
             writer.close()
 
     async def _answer(self, asked: PlainRequest) -> tuple[str, dict[str, Any]]:
+        if refusal := self._door.refusal(asked):
+            status, error = refusal
+            return status, {"success": False, "error": error}
         self._heard_s = asyncio.get_running_loop().time()
         match asked.method, asked.path:
             case "GET", "/progress":
                 return "200 OK", await self._progress(asked.wait_s(MAX_WAIT_S))
             case "GET", "/health":
-                shown = self.status.shown()
-                told = {"engine": shown.state, "loading_progress": shown.progress.as_dict()}
-                return "200 OK", {"status": "healthy", "model_loaded": False} | told
-            case "POST", "/shutdown" if asked.is_from_here:
+                told: dict[str, Any] = {"status": "healthy", "model_loaded": False}
+                if self._door.has_key(asked):
+                    shown = self.status.shown()
+                    told |= {"engine": shown.state, "loading_progress": shown.progress.as_dict()}
+                return "200 OK", told
+            case "POST", "/shutdown":
                 self._stop.set()
                 return "200 OK", {"status": "shutting_down", "message": "The installation is given up"}
-            case "POST", "/shutdown":
-                return "403 Forbidden", {"success": False, "error": "Only this machine may do that"}
         error = f"The service isn't ready: {self.status.shown().progress.message}"
         return "503 Service Unavailable", {"success": False, "error": error}
 
@@ -157,21 +163,33 @@ class FirstStart:
         return self.status.shown().progress.as_dict()
 
 
-def address(host: str, port: str, arguments: Sequence[str]) -> tuple[str, int] | None:
-    """Gives where to answer, by the variables' values and the arguments of `joycaption serve`.
+@dataclass(frozen=True)
+class Place:
+    """Where to answer, as an IP address and a port, and whom."""
 
-    None where the service itself should say what is wrong, and beyond this machine: there it wants a key.
+    host: str
+    port: int
+    door: Door
+
+
+def place_for(host: str, port: str, key: str | None, arguments: Sequence[str]) -> Place | None:
+    """Tells where to answer whom, by the variables' values and the arguments of `joycaption serve`.
+
+    None where the service itself should say what is wrong, and beyond this machine.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--host", default=host)
     parser.add_argument("--port", type=int, default=port)
+    parser.add_argument("--api-key", default=key)
     try:
         known, others = parser.parse_known_args(arguments)
         found = socket.getaddrinfo(known.host, known.port, type=socket.SOCK_STREAM)[0][4]
     except (argparse.ArgumentError, OSError, OverflowError, UnicodeError):
         return None
     is_here = isinstance(found[0], str) and is_loopback(found[0]) and 0 < known.port < 2**16
-    return (str(found[0]), known.port) if is_here and not {"--help", "-h"} & set(others) else None
+    if not is_here or {"--help", "-h"} & set(others):
+        return None
+    return Place(str(found[0]), known.port, Door(own_names(known.host), known.api_key))
 
 
 def listen(host: str, port: int) -> socket.socket | None:
@@ -190,23 +208,22 @@ def listen(host: str, port: int) -> socket.socket | None:
     raise problem
 
 
-def main(program: str, host: str, port: str, *arguments: str) -> NoReturn:
+def main(key: str | None, program: str, host: str, port: str, *arguments: str) -> NoReturn:
     """Becomes `program serve ARGUMENTS`, once `program --install-only` has made its environment."""
     serve = ["bash", program, "serve", *arguments]
-    place = address(host, port, arguments)
+    place = place_for(host, port, key, arguments)
     if place is None:
         os.execvp("bash", serve)  # noqa: S606 - the user's own bash
     try:
-        listener = listen(*place)
+        listener = listen(place.host, place.port)
     except SettingsError as error:
         sys.exit(f"error: {error}")
     if listener is None:
-        print(f"A service runs on port {place[1]} already: there is nothing to start", file=sys.stderr)
+        print(f"A service runs on port {place.port} already: there is nothing to start", file=sys.stderr)
         sys.exit(ExitCode.DONE)
     try:
-        is_there = asyncio.run(
-            FirstStart(listener, ["env", "CAPTION_PIP_PROGRESS=raw", "bash", program, "--install-only"]).run()
-        )
+        install = ["env", "CAPTION_PIP_PROGRESS=raw", "bash", program, "--install-only"]
+        is_there = asyncio.run(FirstStart(listener, place.door, install).run())
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     if not is_there:

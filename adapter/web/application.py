@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import signal
 import socket
@@ -21,6 +20,7 @@ from adapter.web import lifetimes, server
 from adapter.web.access_log import add_request_id, observe, polled
 from adapter.web.api_key import require_key
 from adapter.web.app_keys import BODIES, BOOK, DELIVERY, HURRY, KEEP_ALIVE, METRICS, SETTINGS, STOP
+from adapter.web.callers import is_loopback
 from adapter.web.delivery import Delivery
 from adapter.web.error_response import answer_errors
 from adapter.web.face import FACE
@@ -140,7 +140,7 @@ def _adopted(settings: Settings, descriptor: int) -> socket.socket:
 
 
 def _check_exposure(settings: Settings, address: str) -> None:
-    is_exposed = not ipaddress.ip_address(address).is_loopback
+    is_exposed = not is_loopback(address)
     if is_exposed and not (settings.key or settings.insecure):
         raise SettingsError(
             f"{address} can be reached from other machines: set CAPTION_API_KEY, so that only "

@@ -5,8 +5,6 @@ Origin. A page that poses as ours, under a name that its owner lets point to thi
 request's Host.
 """
 
-import ipaddress
-import socket
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -15,6 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from adapter.errors import ForeignRequestError
 from adapter.web.api_key import has_key
+from adapter.web.callers import is_known_host, is_own_origin, own_names
 
 ANY_ORIGIN = "*"
 ALLOWED_ORIGIN_HEADERS = web.RequestKey[dict[str, str]]("allowed_origin_headers")
@@ -28,18 +27,17 @@ def refuse_foreign(host: str, allowed_origins: Collection[str], key: str | None)
     `host` is what the service listens on. A request that shows `key` may come under any name. It may not come
     from any origin, because a browser may send the key on behalf of whatever page it shows.
     """
-    names = {"localhost", host.lower(), socket.gethostname().lower()}
-    names |= {urlsplit(origin).hostname or "" for origin in allowed_origins}
+    names = own_names(host) | {urlsplit(origin).hostname or "" for origin in allowed_origins}
 
     def is_ours(request: web.Request) -> bool:
-        return _is_known_host(request.host, names) or (key is not None and has_key(request, key))
+        return is_known_host(request.host, names) or (key is not None and has_key(request, key))
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not is_ours(request):
             raise ForeignRequestError("The request's Host is not one of this service's")
         origin = request.headers.get(hdrs.ORIGIN)
-        if origin is None or _netloc(origin) == request.host:
+        if origin is None or is_own_origin(origin, request.host):
             return await handler(request)
         if ANY_ORIGIN not in allowed_origins and origin not in allowed_origins:
             raise ForeignRequestError("This page's origin is not allowed here: see CAPTION_ALLOWED_ORIGINS")
@@ -60,23 +58,3 @@ async def add_origin_headers(request: web.Request, response: web.StreamResponse)
     Meant for `on_response_prepare`, which streams pass through too.
     """
     response.headers.update(request.get(ALLOWED_ORIGIN_HEADERS, {}))
-
-
-def _netloc(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return None
-
-
-def _is_known_host(host: str, names: Collection[str]) -> bool:
-    """Tells whether the Host is one of our names, or an address, which nobody can let point elsewhere."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return name in names
-    return True

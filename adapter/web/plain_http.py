@@ -1,11 +1,13 @@
 """As much HTTP as is needed before any package is there: small requests, and answers in JSON."""
 
 import asyncio
-import ipaddress
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from adapter.web.callers import is_known_host, is_own_origin, shows_key
 
 MAX_REQUEST_BYTES = 2**16
 
@@ -19,15 +21,6 @@ class PlainRequest:
     query: str
     headers: dict[str, str]
 
-    @property
-    def is_from_here(self) -> bool:
-        """Whether no web page has sent it: those bring an Origin, or come under another name."""
-        try:
-            host = urlsplit(f"//{self.headers.get('host', '')}").hostname
-        except ValueError:
-            return False
-        return "origin" not in self.headers and (host == "localhost" or is_loopback(host or ""))
-
     def wait_s(self, limit_s: float) -> float:
         """Gives for how long the answer may be held: the query's `wait_s`, `limit_s` where that is none."""
         try:
@@ -37,9 +30,33 @@ class PlainRequest:
         return wait_s if 0 <= wait_s <= limit_s else limit_s
 
 
+class Door:
+    """Decides whom to answer, as the service does: no foreign web page, and nobody without the key."""
+
+    def __init__(self, names: Collection[str], key: str | None) -> None:
+        self._names = names
+        self._key = key
+
+    def has_key(self, asked: PlainRequest) -> bool:
+        """Tells whether the request shows the key, or there is none to show."""
+        return self._key is None or shows_key(asked.headers.get("authorization", ""), self._key)
+
+    def refusal(self, asked: PlainRequest) -> tuple[str, str] | None:
+        """Gives the status and the words by which a request is refused, or None."""
+        host, origin = asked.headers.get("host", ""), asked.headers.get("origin")
+        shows_one = self._key is not None and self.has_key(asked)
+        if not (shows_one or is_known_host(host, self._names)):
+            return "403 Forbidden", "The request's Host is not one of this service's"
+        if origin is not None and not is_own_origin(origin, host):
+            return "403 Forbidden", "This page's origin is not allowed here"
+        if not (self.has_key(asked) or asked.path == "/health"):
+            return "401 Unauthorized", "A valid API key is needed: send it as Authorization: Bearer KEY"
+        return None
+
+
 async def read_request(reader: asyncio.StreamReader) -> PlainRequest:
     """Reads a request with its body, which isn't needed. Raises ValueError where it is none."""
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("utf-8", "surrogateescape")
     first, *lines = head.split("\r\n")
     method, target, _ = first.split(" ", 2)
     fields = (line.partition(":") for line in lines if line)
@@ -63,11 +80,3 @@ def response(status: str, body: dict[str, Any]) -> bytes:
     again = "Retry-After: 10\r\n" if status.startswith("503") else ""
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n{again}"
     return f"{head}Connection: close\r\n\r\n".encode() + content
-
-
-def is_loopback(host: str) -> bool:
-    """Tells whether that is an address of this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

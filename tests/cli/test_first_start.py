@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ import pytest
 from aiohttp import ClientSession
 
 from adapter.cli import first_start
-from adapter.cli.first_start import FirstStart, address, listen
+from adapter.cli.first_start import FirstStart, listen, place_for
 from adapter.config import PROJECT_DIR
 from adapter.errors import SettingsError
+from adapter.web.plain_http import Door, PlainRequest
 
 LIMIT_S = 60
 
@@ -45,7 +46,13 @@ class Installing:
 
 
 @pytest.fixture
-async def installing(tmp_path: Path) -> AsyncIterator[Installing]:
+def key() -> str | None:
+    """Gives the key that the first start wants, none."""
+    return None
+
+
+@pytest.fixture
+async def installing(tmp_path: Path, key: str | None) -> AsyncIterator[Installing]:
     """Gives a first start that waits for the test's words."""
     words = tmp_path / "words"
     os.mkfifo(words)
@@ -53,7 +60,7 @@ async def installing(tmp_path: Path) -> AsyncIterator[Installing]:
         'while read -r word line; do if [[ $word == end ]]; then exit "$line"; fi; echo "$line"; done <"$1"'
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        first = FirstStart(listener, ["bash", "-c", script, "bash", str(words)])
+        first = FirstStart(listener, Door({"localhost"}, key), ["bash", "-c", script, "bash", str(words)])
         running = asyncio.create_task(first.run())
         end = await asyncio.to_thread(words.open, "w")
 
@@ -124,6 +131,26 @@ async def test_shutdown_ends_the_installation(installing: Installing) -> None:
     assert await installing.running is None
 
 
+@pytest.mark.parametrize("key", ["the-key"])
+async def test_a_key_is_wanted_as_by_the_service(installing: Installing) -> None:
+    """Whoever doesn't show it learns no more than that something is there."""
+    for method, path in (("GET", "/progress"), ("POST", "/shutdown"), ("POST", "/caption")):
+        status, body = await installing.ask(method, path, Authorization="Bearer wrong")
+        assert (status, body["success"]) == (401, False)
+    assert await installing.ask("GET", "/health") == (200, {"status": "healthy", "model_loaded": False})
+    right = {"Authorization": "Bearer the-key"}
+    assert (await installing.ask("GET", "/health", **right))[1]["engine"] == "starting"
+    assert (await installing.ask("GET", "/progress?wait_s=0", **right))[0] == 200
+    assert (await installing.ask("POST", "/shutdown", Host="any.example", **right))[0] == 200
+    assert await installing.running is None
+
+
+@pytest.mark.parametrize("path", ["/progress?wait_s=0", "/health"])
+async def test_a_page_under_a_foreign_name_learns_nothing(installing: Installing, path: str) -> None:
+    """As it learns nothing from the service."""
+    assert (await installing.ask("GET", path, Host="evil.example"))[0] == 403
+
+
 async def test_the_terminal_s_end_ends_the_installation(installing: Installing) -> None:
     """It runs in a session of its own, which nobody else would end."""
     assert (await installing.ask("GET", "/health"))[0] == 200
@@ -176,14 +203,25 @@ async def test_clients_that_speak_no_http_harm_nobody(installing: Installing) ->
         ("a..b", "5000", [], None),
     ],
 )
-def test_address_is_this_machine_s_or_none(
+def test_place_for_is_this_machine_s_or_none(
     host: str, port: str, arguments: list[str], expected: tuple[str, int] | None
 ) -> None:
     """What is wrong the service says better, and beyond this machine it wants a key."""
-    found = address(host, port, arguments)
+    place = place_for(host, port, None, arguments)
+    found = None if place is None else (place.host, place.port)
     if host == "localhost" and found is not None:
         found = ("127.0.0.1", found[1])  # or ::1, as the machine has it
     assert found == expected
+
+
+@pytest.mark.parametrize(("arguments", "key"), [([], "set"), (["--api-key", "given"], "given")])
+def test_place_for_takes_the_key_from_the_variable_or_the_arguments(arguments: list[str], key: str) -> None:
+    """As `joycaption serve` does; --host and --port stand beside it."""
+    place = place_for("localhost", "5000", "set", ["--port", "5001", *arguments])
+    assert place is not None
+    asked = PlainRequest("GET", "/progress", "", {"host": "localhost", "authorization": f"Bearer {key}"})
+    assert place.door.refusal(asked) is None
+    assert place.door.refusal(replace(asked, headers={"host": "localhost"})) is not None
 
 
 def test_listen_where_something_else_listens_is_an_error() -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from adapter.web.plain_http import MAX_REQUEST_BYTES, PlainRequest, is_loopback, read_request, response
+from adapter.web.plain_http import MAX_REQUEST_BYTES, Door, PlainRequest, read_request, response
 
 
 async def read(data: bytes) -> PlainRequest:
@@ -63,33 +63,49 @@ def test_wait_s_is_within_its_limit(query: str, wait_s: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "expected"),
+    ("headers", "status"),
     [
-        ({"host": "127.0.0.1:5000"}, True),
-        ({"host": "localhost"}, True),
-        ({"host": "[::1]:5000"}, True),
-        ({"host": "evil.example"}, False),
-        ({"host": "127.0.0.1.evil.example"}, False),
-        ({"host": "["}, False),
-        ({}, False),
-        ({"host": "localhost", "origin": "http://localhost"}, False),
-        ({"host": "localhost", "origin": "null"}, False),
+        ({"host": "127.0.0.1:5000"}, None),
+        ({"host": "localhost"}, None),
+        ({"host": "[::1]:5000"}, None),
+        ({"host": "localhost:5000", "origin": "http://localhost:5000"}, None),
+        ({"host": "evil.example"}, "403 Forbidden"),
+        ({"host": "127.0.0.1.evil.example"}, "403 Forbidden"),
+        ({"host": "["}, "403 Forbidden"),
+        ({}, "403 Forbidden"),
+        ({"host": "localhost:5000", "origin": "http://localhost"}, "403 Forbidden"),
+        ({"host": "localhost", "origin": "null"}, "403 Forbidden"),
+        ({"host": "localhost", "origin": ""}, "403 Forbidden"),
+        ({"host": "localhost", "origin": "http://["}, "403 Forbidden"),
     ],
 )
-def test_is_from_here_where_no_web_page_has_sent_it(headers: dict[str, str], expected: bool) -> None:
+def test_the_door_is_closed_to_foreign_pages(headers: dict[str, str], status: str | None) -> None:
     """A browser says whose page it shows, or comes under the name that the page has chosen."""
-    assert PlainRequest("POST", "/shutdown", "", headers).is_from_here is expected
+    refusal = Door({"localhost"}, None).refusal(PlainRequest("POST", "/shutdown", "", headers))
+    assert (refusal and refusal[0]) == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "localhost", "authorization": "Bearer k"}, None),
+        ({"host": "any.example", "authorization": "Bearer k"}, None),
+        ({"host": "localhost", "authorization": "Bearer kk"}, "401 Unauthorized"),
+        ({"host": "localhost"}, "401 Unauthorized"),
+        ({"host": "any.example"}, "403 Forbidden"),
+        (
+            {"host": "localhost", "authorization": "Bearer k", "origin": "http://evil.example"},
+            "403 Forbidden",
+        ),
+    ],
+)
+def test_the_door_wants_the_key(headers: dict[str, str], status: str | None) -> None:
+    """It opens under any name, as the service does, but to no page's browser."""
+    refusal = Door({"localhost"}, "k").refusal(PlainRequest("POST", "/shutdown", "", headers))
+    assert (refusal and refusal[0]) == status
 
 
 def test_response_is_whole() -> None:
     """A client that is refused is told when to come again."""
     assert response("200 OK", {"a": 1}).endswith(b'Content-Length: 8\r\nConnection: close\r\n\r\n{"a": 1}')
     assert b"\r\nRetry-After: " in response("503 Service Unavailable", {})
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"), [("127.9.9.9", True), ("::1", True), ("10.0.0.1", False), ("", False)]
-)
-def test_is_loopback_knows_this_machine(host: str, expected: bool) -> None:
-    """Names aren't addresses."""
-    assert is_loopback(host) is expected

@@ -1,7 +1,6 @@
 """The routes of the legacy REST contract, and the face that they make."""
 
 import asyncio
-import ipaddress
 import time
 from typing import Any, TypeVar
 
@@ -26,6 +25,7 @@ from adapter.web.app_keys import (
     STOP,
     VITALS,
 )
+from adapter.web.callers import is_loopback
 from adapter.web.error_response import json_response, public_error
 from adapter.web.face import Face
 from adapter.web.legacy.fields import (
@@ -193,15 +193,8 @@ async def read_body(request: web.Request, kind: type[Body]) -> Body:
 
 def _refuse_others(request: web.Request, what: str) -> None:
     """Refuses a request from another machine where there is no key that it must have shown."""
-    if request.config_dict[SETTINGS].key is None and not _is_from_here(request):
+    if request.config_dict[SETTINGS].key is None and not is_loopback(request.remote or ""):
         raise ForeignRequestError(f"Only this machine may {what}")
-
-
-def _is_from_here(request: web.Request) -> bool:
-    try:
-        return ipaddress.ip_address(request.remote or "").is_loopback
-    except ValueError:
-        return False
 
 
 LEGACY = Face("legacy", error_body, open_handlers=frozenset({health}))

@@ -8,6 +8,10 @@ EXCEPTION_NAME = re.compile(r"\b(?:\w+\.)*\w*(?:Error|Exception)\b(?:: )?")
 TELLS_NOTHING = re.compile(r"stack trace|root cause", re.IGNORECASE)  # it points at other lines
 TRIED_AGAIN = re.compile(r"^\s*WARNING: Retrying ")  # pip's connection, which may well succeed yet
 OUR_ERROR = re.compile(r"^error: (.+)")
+PIP_ERROR = re.compile(r"^ERROR: (.{1,200})")
+PIP_CAUSE = " due to an OSError"
+POINTER = "; see the lines above"  # of our own scripts, which is of use where the lines are seen
+STOPPED = "The engine stopped: "
 # How the engine's own output names what went wrong, and what to do about it.
 KNOWN_ERRORS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
@@ -67,6 +71,7 @@ class Failure:
     def __init__(self) -> None:
         self._known: str | None = None
         self._last_raised: str | None = None
+        self._pip_error: str | None = None
 
     def read(self, line: str) -> None:
         """Takes one line of output, without its line end."""
@@ -75,9 +80,15 @@ class Failure:
         # The first one tells most: what comes after it fails because of it.
         if self._known is None:
             if found := OUR_ERROR.match(line):
-                self._known = found.group(1)
+                instead = f": {self._pip_error}" if self._pip_error else "; the log tells why"
+                self._known = found.group(1).replace(POINTER, instead)
+            elif found := PIP_ERROR.match(line):
+                self._pip_error = self._pip_error or EXCEPTION_NAME.sub(
+                    "", found.group(1).replace(PIP_CAUSE, "")
+                )
+                self._known = _known(line)
             else:
-                self._known = next((what for pattern, what in KNOWN_ERRORS if pattern.search(line)), None)
+                self._known = _known(line)
         if (found := LAST_RAISED.search(line)) and not TELLS_NOTHING.search(line):
             self._last_raised = EXCEPTION_NAME.sub("", found.group(1)).strip() or None
 
@@ -86,7 +97,11 @@ class Failure:
         if self._known is not None:
             return self._known
         if self._last_raised is not None:
-            return f"The engine stopped: {self._last_raised}"
+            return f"{STOPPED}{self._last_raised}"
         if exit_code in KILLED:
             return "The engine was killed, perhaps because the memory ran out"
         return f"The engine stopped with exit code {exit_code}: the end of its output is in the log"
+
+
+def _known(line: str) -> str | None:
+    return next((what for pattern, what in KNOWN_ERRORS if pattern.search(line)), None)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
+from adapter.engine.failure import STOPPED
 from adapter.engine.progress import Progress
 
 # starting: never ready so far. restarting: it was ready, is away, and may come back. asleep: it was ended to
@@ -102,6 +103,7 @@ class WatchedStatus(Watched[Status]):
         status, now_s = self.value, time.monotonic()
         message = status.progress.message
         if status.state == "restarting":
+            message = message.removeprefix(STOPPED)  # it is said already
             message = f"{self._away} ({now_s - self.since_s:.0f} s): {message[:1].lower()}{message[1:]}"
         elif status.state == "starting" and status.progress.status != "error":
             said_s = now_s - self._said_s

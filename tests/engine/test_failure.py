@@ -22,6 +22,16 @@ from adapter.engine.failure import Failure
             1,
             "Out of GPU memory",
         ),
+        (
+            [
+                "ERROR: Could not install packages due to an OSError: [Errno 13] Denied: '/x'",
+                "ERROR: second",
+                "error: installing into .venv failed; see the lines above",
+            ],
+            1,
+            "installing into .venv failed: Could not install packages: [Errno 13] Denied: '/x'",
+        ),
+        (["error: pip failed; see the lines above"], 1, "pip failed; the log tells why"),
         (["RuntimeError: [Errno 28] No space left on device", "error: installing failed"], 1, "No space is"),
     ],
 )

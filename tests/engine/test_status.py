@@ -2,6 +2,8 @@
 
 import asyncio
 import functools
+import re
+from dataclasses import replace
 
 import pytest
 
@@ -101,6 +103,15 @@ async def test_until_that_is_given_up_disturbs_nobody_else() -> None:
     watched.set(2)
     async with asyncio.timeout(20):
         assert await other == 2
+
+
+def test_shown_tells_only_once_that_the_engine_stopped() -> None:
+    """Whatever it stopped of is said after how long it is away."""
+    status = WatchedStatus()
+    for message, shown in (("The engine stopped: the cause", "the cause"), ("Loading", "loading")):
+        status.update(state="restarting", progress=replace(Progress(), message=message))
+        told = status.shown().progress.message
+        assert re.fullmatch(rf"The engine stopped and starts again \(\d+ s\): {shown}", told)
 
 
 async def test_update_of_a_status_changes_only_these_parts() -> None:

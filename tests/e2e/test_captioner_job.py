@@ -9,6 +9,8 @@ from joycaption.captioner import JoyCaptioner
 from demo.samples import FOLDER
 from tests.e2e.conftest import RunningService
 
+pytestmark = pytest.mark.xdist_group("service")
+
 
 @pytest.mark.parametrize("is_sent", [False, True])
 def test_a_job_captions_the_sample_images(

@@ -52,6 +52,10 @@ def test_the_address_may_stand_in_the_models_field() -> None:
     place = {"model_name_or_path": "http://10.0.0.5:5000"}
     assert parse(OF_THE_DIALOG).service_url == DEFAULT_URL
     assert parse(place).service_url == "http://10.0.0.5:5000"
+    for written in (" http://10.0.0.5:5000 ", "10.0.0.5:5000", "HTTP://10.0.0.5:5000"):
+        url = parse({"model_name_or_path": written}).service_url
+        assert url.lower() == "http://10.0.0.5:5000"
+    assert parse({"model_name_or_path": "box:5001"}).service_url == "http://box:5001"
     assert parse(place | {"service_url": "http://h:1"}).service_url == "http://h:1"
 
 

@@ -22,7 +22,7 @@ from .starting import Start, connect, wait_until_ready
 from .upload_job import UploadJob
 
 LOOK_S = 1.0  # between two looks into AI-Toolkit's database, each of which blocks
-RELEASE_TRIES = 4  # requests that were given up count as work for a moment
+RELEASE_TRIES = 10  # a run that has just ended, and requests that were given up, count as work for a moment
 
 
 class JoyCaptionConfig(CaptionConfig):

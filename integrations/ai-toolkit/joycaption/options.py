@@ -12,6 +12,8 @@ from typing import Any
 from .job_error import OptionError, shown
 
 DEFAULT_URL = "http://127.0.0.1:5000"
+ADDRESS = re.compile("https?://", re.IGNORECASE)
+HOST_AND_PORT = re.compile(r"[\w.-]+:\d+/?")  # as some write it; a model's name has no colon
 EXTENSION = re.compile(r"[\w.-]{1,29}")
 MAX_IN_FLIGHT = 256
 # What AI-Toolkit's dialog writes into every captioner's job, and its base class reads. JoyCaption has no use
@@ -75,10 +77,17 @@ def parse(caption: Mapping[str, Any]) -> Options:
     if "caption_extension" in found:
         found["extension"] = found.pop("caption_extension")
     # The dialog's own field for a model takes the service's address, where no other is given.
-    place = given.get("model_name_or_path")
-    if "service_url" not in found and isinstance(place, str) and place.startswith(("http://", "https://")):
-        found["service_url"] = place
+    if "service_url" not in found and (url := _url(given.get("model_name_or_path"))):
+        found["service_url"] = url
     return Options(asked, unknown=unknown, **found)
+
+
+def _url(place: Any) -> str:
+    """Gives the address that the dialog's field for a model holds, nothing where it holds a model's name."""
+    text = place.strip() if isinstance(place, str) else ""
+    if ADDRESS.match(text):
+        return text
+    return f"http://{text}" if HOST_AND_PORT.fullmatch(text) else ""
 
 
 def _checked(name: str, value: Any) -> Any:

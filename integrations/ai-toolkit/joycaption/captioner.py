@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import threading
 import time
@@ -21,6 +22,8 @@ from .service import Service
 from .starting import Start, connect, wait_until_ready
 from .upload_job import UploadJob
 
+ELAPSED = re.compile(r" \(\d+ s\)")  # in the service's messages
+AGAIN_S = 10.0  # after which a line is told again where only that has changed
 LOOK_S = 1.0  # between two looks into AI-Toolkit's database, each of which blocks
 RELEASE_TRIES = 10  # a run that has just ended, and requests that were given up, count as work for a moment
 
@@ -50,6 +53,7 @@ class JoyCaptioner(BaseCaptioner):
         self._images = Images((), ())
         self._looked = self._counted = 0.0
         self._shown: tuple[int, str] | None = None
+        self._told = ("", 0.0)
 
     def run(self) -> None:
         """Does the job. Whatever ends it early, the GPU is asked back."""
@@ -124,7 +128,11 @@ class JoyCaptioner(BaseCaptioner):
             self.maybe_stop()
 
     def tell(self, status: str) -> None:
-        """Shows a line as the job's status, and once in its log."""
+        """Shows a line as the job's status, and in its log; seconds that pass are told now and then."""
+        bare, now = ELAPSED.sub("", status), time.monotonic()
+        if bare == self._told[0] and now - self._told[1] < AGAIN_S:
+            return
+        self._told = bare, now
         self.print_and_status_update(status)
 
     def count(self, done: int, images_per_s: float | None) -> None:

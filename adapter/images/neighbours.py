@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from adapter.errors import CaptionError
-from adapter.images.pixels import EXTENSIONS
+from adapter.images.image_name import has_image_extension, is_label
 from adapter.images.roots import open_folder
 
 MAX_ENTRIES = 100_000  # of a folder; listing and sorting more would hold up other requests for seconds
@@ -21,7 +21,7 @@ TEXT = ".txt"
 class Contents:
     """The names of a folder's images, as the file system lists them.
 
-    `unsuited` are those with a text beside, hidden ones, and all that aren't plain files.
+    `unsuited` are those with a text beside, hidden ones, masks, and all that aren't plain files.
     """
 
     images: tuple[str, ...] = ()
@@ -64,12 +64,12 @@ def list_images(folder: str, roots: Sequence[str] | None) -> Contents:
                 name = entry.name
                 if name.endswith(TEXT):
                     texts.add(name)
-                elif os.path.splitext(name)[1].lower() in EXTENSIONS:
+                elif has_image_extension(name):
                     images[name] = entry.is_file(follow_symlinks=False)
     unsuited = frozenset(
         name
         for name, is_plain in images.items()
-        if not is_plain or name.startswith(".") or text_name(name) in texts
+        if not is_plain or name.startswith(".") or is_label(name) or text_name(name) in texts
     )
     return Contents(tuple(images), unsuited)
 

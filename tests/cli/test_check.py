@@ -32,6 +32,8 @@ async def test_check_tells_good_texts_from_bad_ones(command: Command) -> None:
     put(command, "folder/loop.png", LOOP, 1)
     put(command, "meta.png", f"Sure! Here is a caption: {GOOD}", 2)
     command.picture("none.png", 3)
+    put(command, "_controls/loop.png", LOOP, 4)
+    put(command, "good-masklabel.png", LOOP, 5)
     ended = await command.run("check", ".", "--report", command.folder / "flaws.csv")
     assert ended.code == ExitCode.SOME_FAILED
     assert ended.output.startswith("3 texts, 2 with flaws, 1 of them with hard ones\n")

@@ -14,7 +14,16 @@ def folder(tmp_path: Path) -> Path:
     """Gives a folder with images, texts, and things that are neither."""
     folder = tmp_path / "pictures"
     folder.mkdir()
-    for name in ("a.png", "b.JPG", "c.d.webp", "e.png", ".hidden.png", "notes.md", "no-extension"):
+    for name in (
+        "a.png",
+        "b.JPG",
+        "c.d.webp",
+        "e.png",
+        ".hidden.png",
+        "e-masklabel.png",
+        "notes.md",
+        "no-extension",
+    ):
         (folder / name).write_bytes(b"x")
     (folder / "a.txt").write_text("")
     (folder / "c.txt").write_text("not c.d's")
@@ -28,9 +37,9 @@ def test_images_with_a_text_and_all_that_is_no_plain_file_are_unsuited(folder: P
     """They are listed all the same: a client may ask for them."""
     found = list_images(f"{folder}/", None)
     assert sorted(found.images) == [
-        ".hidden.png", "a.png", "b.JPG", "c.d.webp", "e.png", "f.png", "g.png", "h.png"
+        ".hidden.png", "a.png", "b.JPG", "c.d.webp", "e-masklabel.png", "e.png", "f.png", "g.png", "h.png"
     ]  # fmt: skip
-    assert found.unsuited == {".hidden.png", "a.png", "f.png", "g.png", "h.png"}
+    assert found.unsuited == {".hidden.png", "a.png", "e-masklabel.png", "f.png", "g.png", "h.png"}
     assert list(found.images) == [name for name in os.listdir(folder) if name in found.images]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from adapter.dataset.inputs.image_file import file_item, is_below, key_below
 from adapter.dataset.item import Item
 from adapter.errors import InvalidRequestError
-from adapter.images.pixels import EXTENSIONS
+from adapter.images.image_name import is_image_name, is_set_aside, may_hold_images
 
 Identity = tuple[int, int]  # a folder's device and inode
 Level = tuple["os._ScandirIterator[str]", Identity]
@@ -41,7 +41,7 @@ class Folder:
         return self.holds(key) and os.path.exists(os.path.join(self.root, key))
 
     def holds(self, key: str) -> bool:
-        return is_below(self.root, key, follow_links=self._follow_links)
+        return is_below(self.root, key, follow_links=self._follow_links) and not is_set_aside(key)
 
 
 def find_images(
@@ -51,7 +51,9 @@ def find_images(
     follow_links: bool = False,
     is_enough: Callable[[], bool] | None = None,
 ) -> Generator[str]:
-    """Gives the paths, below the folder `root`, of files with an image's extension. Hidden ones are left out.
+    """Gives the paths, below the folder `root`, of files with an image's extension.
+
+    Hidden ones are left out, and so are masks and control images, see `image_name`.
 
     The walk goes depth first, in the file system's order, with one open folder per level and nothing else in
     memory. With `follow_links` links to folders are followed, except into a folder that they stand in. It
@@ -95,9 +97,9 @@ def _walk(
             continue
         if entry.name.startswith("."):
             continue
-        if os.path.splitext(entry.name)[1].lower() in EXTENSIONS and _is_file(entry):
+        if is_image_name(entry.name) and _is_file(entry):
             yield entry.path[prefix_length:]
-        elif recursive and _is_folder(entry, follow_links=follow_links):
+        elif recursive and may_hold_images(entry.name) and _is_folder(entry, follow_links=follow_links):
             try:
                 below = _open_folder(entry.path, {identity for _, identity in levels})
             except FileNotFoundError:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from adapter.dataset.inputs.folder import find_images
 from adapter.dataset.review.sightings import SeenItem, SeenText
-from adapter.images.pixels import EXTENSIONS
+from adapter.images.image_name import is_image_name
 
 MAX_FOLDERS = 64  # that are remembered: the walk comes back to a folder after those below it
 
@@ -79,11 +79,7 @@ class _Listing:
         except OSError:
             names = []  # taken away meanwhile
         bases = [name[: -len(extension)] for name in names if name.endswith(extension)]
-        images = [
-            name
-            for name in names
-            if not name.endswith(extension) and os.path.splitext(name)[1].lower() in EXTENSIONS
-        ]
+        images = [name for name in names if not name.endswith(extension) and is_image_name(name)]
         self._owners = {*images, *(os.path.splitext(name)[0] for name in images)}
         for base in sorted(bases):
             owner = self.owner(base)

@@ -29,6 +29,21 @@ def test_images_are_found_by_extension_in_any_case(tmp_path: Path) -> None:
     assert found(tmp_path, recursive=False) == ["B.JPG", "a.png", "c.jpeg", "d.webp"]
 
 
+def test_masks_and_control_images_are_no_images_of_the_dataset(tmp_path: Path) -> None:
+    """OneTrainer and AI-Toolkit keep them beside the images.
+
+    A folder that the user names is captioned whatever its name.
+    """
+    touch(tmp_path, "a.png", "a-masklabel.png", "b/c-condlabel.png", "b/c.jpg", "_controls/a.png")
+    touch(tmp_path, "b/_controls/d/c.jpg", "a-masklabel.jpg", "x_controls/e.png", "-MASKLABEL.PNG")
+    assert found(tmp_path) == ["a-masklabel.jpg", "a.png", "b/c.jpg", "x_controls/e.png"]
+    assert found(tmp_path / "_controls") == ["a.png"]
+    folder = Folder(str(tmp_path))
+    assert folder.has("b/c.jpg")
+    assert not folder.has("b/c-condlabel.png"), "a ledger of an older version may name it"
+    assert not folder.has("_controls/a.png")
+
+
 def test_a_walk_ends_early_once_it_is_enough(tmp_path: Path) -> None:
     """Also where there are no images: it is asked at each file."""
     touch(tmp_path, *(f"{number}.txt" for number in range(5)))

@@ -42,6 +42,12 @@ def test_items_have_the_texts_with_their_names(tmp_path: Path) -> None:
     }
 
 
+def test_masks_and_control_images_are_no_items_and_own_no_texts(tmp_path: Path) -> None:
+    """They say something about images, and a text with such a name is one of the image's."""
+    survey = make(tmp_path, "cat.png", "cat-masklabel.png", "cat.txt", "_controls/cat.png")
+    assert {item.key: texts(item) for item in survey.items()} == {"cat.png": {"": "cat.txt"}}
+
+
 def test_a_text_belongs_to_the_image_with_the_longest_name(tmp_path: Path) -> None:
     """Styles may hold dots; `cat.a.txt` is the text of `cat.a.png` where that is there."""
     survey = make(

@@ -28,6 +28,7 @@ CaptionError                            500  machine  never
     OutOfResourcesError                 503  machine  later    the machine is short of something
     WriteError                          500  machine  never    a text can't be read or written
     NothingWritableError                500  machine  never    the disk takes no more texts
+    StoreError                          500  machine  never    a shard or its output can't be read or written
     LedgerError                         500  machine  never    the ledger can't be read or written
         LedgerUnavailableError          500  machine  never    the ledger can't be opened
     EngineError                         502  engine   now      the engine answered, but not with a caption
@@ -109,11 +110,7 @@ class InvalidRequestError(CaptionError, status=400, fault=Fault.REQUEST): ...
 
 
 class WrongFieldError(InvalidRequestError, code="invalid_request"):
-    """The message is the field's name and the problem.
-
-    Where the error is raised, the field has the project's own name; `field_names` gives it the name that the
-    face's users know.
-    """
+    """The message is the field's name, which `field_names` makes the one that users know, and the problem."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(problem, field)
@@ -192,6 +189,9 @@ class WriteError(CaptionError):
 
 
 class NothingWritableError(CaptionError): ...
+
+
+class StoreError(CaptionError): ...
 
 
 class LedgerError(CaptionError): ...

@@ -38,6 +38,8 @@ PLACES_OF = {
     "aiohttp": ("engine.client", "engine.client_errors", "web", "cli"),
     "prometheus_client": ("web",),
     "rich": ("cli",),
+    "pyarrow": ("dataset.shards", "dataset.metadata_file"),
+    "fsspec": ("dataset.shards.store",),
     "cyclopts": ("cli",),
 }
 # They run in the engine's environment, or before anything is installed, and import what that environment has

@@ -1,5 +1,9 @@
 """`joycaption caption`: turns options into a plan, and shows it or carries it out."""
 
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import orjson
@@ -35,6 +39,7 @@ from adapter.logs import configure
 from adapter.policy import ExitCode
 from adapter.settings import RunSettings
 
+SHARD_ENDINGS = (".tar", ".parquet")
 # What the project's own names for a choice are called here.
 FLAGS = {
     "prompt": "--prompt",
@@ -47,7 +52,13 @@ FLAGS = {
 
 
 def caption(
-    *datasets: Annotated[str, Parameter(help="Folders and image files.", show_default=False)],
+    *datasets: Annotated[
+        str,
+        Parameter(
+            help="Folders and image files, or shards: *.tar and *.parquet, here or at URIs.",
+            show_default=False,
+        ),
+    ],
     images: Annotated[ImageOptions | None, option_group("Images", 1)] = None,
     asked: Annotated[PromptOptions | None, option_group("Prompt", 2)] = None,
     sampled: Annotated[SamplingOptions | None, option_group("Sampling", 3)] = None,
@@ -55,7 +66,7 @@ def caption(
     running: Annotated[RunOptions | None, option_group("Run", 5)] = None,
     settings: Annotated[RunSettings | None, option_group("Settings", 6, show_default=True)] = None,
 ) -> ExitCode:
-    """Caption folders of images: a text file beside each. Goes on where it was when run again."""
+    """Caption folders of images, a text file beside each, or shards. Goes on where it was when run again."""
     images, asked, sampled = images or ImageOptions(), asked or PromptOptions(), sampled or SamplingOptions()
     written, running, settings = (
         written or TextOptions(),
@@ -67,6 +78,17 @@ def caption(
     )
     raise_descriptor_limit()
     book = load_book(settings.styles_file)
+    if are_shards(datasets):
+        return _caption_shards(
+            datasets,
+            images=images,
+            asked=asked,
+            sampled=sampled,
+            written=written,
+            running=running,
+            settings=settings,
+            book=book,
+        )
     order = Order(
         selection=Selection(
             datasets,
@@ -84,7 +106,7 @@ def caption(
         concurrency=running.concurrency,
         history_bytes=running.history_bytes,
         retry_failed=images.retry_failed,
-        output=written.output,
+        output=Path(written.output) if written.output else None,
         report=running.report,
         as_json=running.as_json,
     )
@@ -118,6 +140,44 @@ def show_plan(order: Order) -> ExitCode:
     return ExitCode.DONE
 
 
+def are_shards(names: Sequence[str]) -> bool:
+    """Tells whether the names are those of shards. Raises InvalidRequestError where only some are."""
+    found = [name for name in names if "://" in name or _is_shard(name)]
+    if found and len(found) < len(names):
+        raise InvalidRequestError("Shards can't be captioned together with folders or image files")
+    return bool(found)
+
+
+def _is_shard(path: str) -> bool:
+    return path.endswith(SHARD_ENDINGS) and not os.path.isdir(path)
+
+
+def _caption_shards(
+    names: Sequence[str],
+    *,
+    images: ImageOptions,
+    asked: PromptOptions,
+    sampled: SamplingOptions,
+    written: TextOptions,
+    running: RunOptions,
+    settings: RunSettings,
+    book: PromptBook,
+) -> ExitCode:
+    if find_spec("pyarrow") is None:
+        raise InvalidRequestError("Shards need pyarrow: install it with `.venv/bin/pip install pyarrow`")
+    from adapter.cli.shard_captioning import caption_shards
+
+    return caption_shards(
+        names,
+        _recipes(asked, sampled, written, settings, book),
+        images=images,
+        written=written,
+        running=running,
+        settings=settings,
+        book=book,
+    )
+
+
 def _texts(written: TextOptions, *, follow_links: bool) -> Texts:
     if written.sidecar:
         return Sidecars(
@@ -127,7 +187,7 @@ def _texts(written: TextOptions, *, follow_links: bool) -> Texts:
             written.overwrite_edited,
             follow_links=follow_links,
         )
-    if written.output is None:
+    if not written.output:
         raise InvalidRequestError("--no-sidecar leaves no place for the texts: add --output FILE")
     if written.existing in (Existing.APPEND, Existing.PREPEND):
         raise InvalidRequestError(f"--existing {written.existing} is for sidecars")

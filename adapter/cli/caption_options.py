@@ -40,8 +40,10 @@ class ImageOptions(BaseModel):
     follow_links: Annotated[bool, Parameter(negative=())] = Field(
         False, description="Follow links to folders, and read texts that are links: they may lead anywhere."
     )
-    shard: str = Field("", description="Take only the i-th of K shares of the images, as i/K.")
+    shard: str = Field("", description="Take only the i-th of K shares of the images, or shards, as i/K.")
     limit: int | None = Field(None, ge=1, description="Caption at most this many images.")
+    image_column: str = Field("", description="Where a Parquet file has its images.")
+    key_column: str = Field("", description="Where a Parquet file has their keys; by default rows count.")
     retry_failed: Annotated[bool, Parameter(negative=())] = Field(
         False, description="Take only the images that failed before."
     )
@@ -106,8 +108,10 @@ class TextOptions(OptionGroup):
     overwrite_edited: Annotated[bool, Parameter(negative=())] = Field(
         False, description="Replace even texts that were edited by hand."
     )
-    output: Path | None = Field(
-        None, description="Collect all texts in one file: metadata.jsonl, or *.parquet."
+    output: str = Field(
+        "",
+        description="Collect all texts in one file: metadata.jsonl, or *.parquet. For shards the folder or "
+        "URI that gets one Parquet file for each.",
     )
     sidecar: bool = Field(True, description="Write a text file beside each image.")
 
@@ -130,6 +134,9 @@ class RunOptions(BaseModel):
     )
     engine_patience: float = Field(
         600.0, ge=0.0, description="How long to wait for an engine that is away, in seconds; by default 600."
+    )
+    save_every: float = Field(
+        60.0, gt=0.0, description="How often captions of shards are made safe, in seconds; by default 60."
     )
     report: Path | None = Field(None, description="A CSV file for all failures.")
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = Field(

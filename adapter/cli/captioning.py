@@ -25,6 +25,7 @@ from adapter.dataset.report import write_report
 from adapter.dataset.run import Run
 from adapter.dataset.selection import Dataset, open_datasets
 from adapter.dataset.tally import Tally
+from adapter.dataset.work import W
 from adapter.dataset.writer import Writer
 from adapter.engine.deployment import fleet_for, list_gpus
 from adapter.engine.discovery import find_engines
@@ -65,19 +66,19 @@ async def _carry_out(
         run = Run(
             lambda model: order.planned(datasets, order.planner(model, claims)),
             Outbox(writer, claims, take),
-            claims,
             Pace(settings.max_in_flight, order.concurrency),
             captioner=captioner_for(settings, book, display),
             conditions=order.conditions,
             emit=take,
         )
-        with _interrupting(run), order.counting(datasets, tally):
+        with interrupting(run), order.counting(datasets, tally):
             async with display.shown():
-                code = await _outcome(run, tally, display)
+                code = await outcome(run, tally, display)
     return _finish(order, datasets, display, code)
 
 
-async def _outcome(run: Run, tally: Tally, display: Display) -> ExitCode:
+async def outcome(run: Run[W], tally: Tally, display: Display) -> ExitCode:
+    """Completes the run, and gives the exit code. Raises InvalidRequestError and the like: wrong usage."""
     try:
         await run.complete()
     except CaptionError as error:
@@ -145,7 +146,7 @@ async def captioner_for(
 
 
 @contextlib.contextmanager
-def _interrupting(run: Run) -> Iterator[None]:
+def interrupting(run: Run[W]) -> Iterator[None]:
     """Lets Ctrl-C and SIGTERM end the run in order."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -10,7 +10,15 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 
-from adapter.dataset.events import EngineAway, EngineBack, EngineProgressed, Event, Stopping
+from adapter.dataset.events import (
+    EngineAway,
+    EngineBack,
+    EngineProgressed,
+    Event,
+    ShardDone,
+    ShardLeft,
+    Stopping,
+)
 from adapter.dataset.records import displayed
 from adapter.dataset.tally import Tally
 
@@ -36,6 +44,12 @@ class Display:
                 self.notice(f"The engine is back after {away_s:.0f} s")
             case Stopping(limit_s):
                 self.notice(f"Stopping: what is under way has {limit_s:.0f} s to finish")
+            case ShardDone(output, rows, failed, others):
+                left = f"; {others} images in other fields of samples were left out" if others else ""
+                self.notice(f"{output}: {rows} rows, {failed} failed{left}")
+            case ShardLeft(shard, _, failed, why):
+                if why or failed:
+                    self.notice(f"{shard} is left as it is{why and ': '}{why}, {failed} rows failed before")
             case _:
                 pass  # the bar shows it
 
@@ -101,8 +115,8 @@ def judgement(tally: Tally) -> str:
     return ", ".join(parts)
 
 
-def summary(tally: Tally, report: Path | None) -> str:
-    """Tells what came of the run, in a few lines."""
+def summary(tally: Tally, report: Path | None, kept: str = "joycaption status") -> str:
+    """Tells what came of the run, in a few lines. Without a `report`, failures are `kept` elsewhere."""
     took = timedelta(seconds=round(tally.seconds))
     lines = [f"{tally.done} captioned, {tally.skipped} skipped, {tally.failed} failed in {took}"]
     if tally.done:
@@ -125,6 +139,6 @@ def summary(tally: Tally, report: Path | None) -> str:
         lines.append(f"failed, {reason}: {count}")
         lines += [f"  {example}" for example in tally.examples[reason]]
     if tally.failed:
-        where = str(report) if report else "joycaption status, or --report FILE.csv"
+        where = str(report) if report else f"{kept}, or --report FILE.csv"
         lines.append(f"All failures: {where}. --retry-failed tries just those again")
     return "\n".join(lines)

@@ -70,6 +70,36 @@ class Stopping:
     limit_s: float
 
 
+@dataclass(frozen=True)
+class ShardLeft:
+    """A shard is left alone, with the output that it has: so many texts, of which some `failed`."""
+
+    shard: str
+    texts: int
+    failed: int
+    why: str
+
+
+@dataclass(frozen=True)
+class ShardDone:
+    """A shard's output is in its place, with so many rows, of which some `failed`.
+
+    `others` are fields of samples that look like images, and weren't captioned.
+    """
+
+    output: str
+    rows: int
+    failed: int
+    others: int = 0
+
+
+@dataclass(frozen=True)
+class TextsLost:
+    """So many texts that were told of as written could not be kept."""
+
+    texts: int
+
+
 Event = (
     CaptioningBegan
     | TextWritten
@@ -80,5 +110,8 @@ Event = (
     | EngineAway
     | EngineBack
     | Stopping
+    | ShardLeft
+    | ShardDone
+    | TextsLost
 )
 Emit = Callable[[Event], None]

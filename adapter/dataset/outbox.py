@@ -7,12 +7,14 @@ import errno
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from adapter.caption.answer import Answer
 from adapter.dataset.claims import Claims
 from adapter.dataset.decide import KeepEdited
 from adapter.dataset.events import Emit, TextEdited, TextFailed, TextWritten
+from adapter.dataset.planning import Job
 from adapter.dataset.records import to_failure
 from adapter.dataset.writer import Finished, Outcome, Writer, Written
-from adapter.errors import LedgerError, NothingWritableError, WriteError
+from adapter.errors import CaptionError, LedgerError, NothingWritableError, WriteError
 
 WRITE_CHUNK = 64  # texts that are written together,
 WRITE_S = 0.2  # or what has come in so long
@@ -31,9 +33,14 @@ class Outbox:
         self._failures: list[WriteError] = []  # in a row
         self._has_written = False
 
-    async def put(self, finished: Finished) -> None:
-        """Takes a caption; waits where the disk is slower than the engine."""
-        await self._finished.put(finished)
+    async def put(self, work: Job, number: int, result: Answer | CaptionError) -> None:
+        """Takes what came of one of the job's tasks; waits where the disk is slower than the engine."""
+        await self._finished.put(Finished(work, work.tasks[number], result))
+
+    def give_up(self, work: Job, number: int) -> None:
+        """Releases the claims of the job's tasks from that number on."""
+        for task in work.tasks[number:]:
+            self._claims.release(work.dataset.place(task.output))
 
     async def end(self) -> None:
         """Takes no more: `write` returns when it has written what it has."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 from adapter.dataset.claims import Claims
 from adapter.dataset.decide import Existing, Facts, KeepEdited, Make, Record, Skip, Taken, decide
+from adapter.dataset.events import TextEdited, TextFailed, TextSkipped
 from adapter.dataset.item import Item
 from adapter.dataset.recipe import Recipe
 from adapter.dataset.records import FOUND, WRITTEN, Entry, Failure, to_failure
 from adapter.dataset.selection import Dataset
 from adapter.dataset.texts.text_store import Texts
+from adapter.dataset.work import Settled
 from adapter.errors import SidecarTakenError, WriteError
 
 CHUNK = 200  # items that are looked up in the ledger together
@@ -47,15 +49,6 @@ class Job:
         return self.dataset.name(self.item.key)
 
 
-@dataclass(frozen=True)
-class Settled:
-    """A text that there is nothing to make for, and why. `image` is its item's name in the ledger."""
-
-    dataset: Dataset
-    image: str
-    why: Skip | KeepEdited | Failure
-
-
 Planned = Job | Settled
 
 
@@ -75,7 +68,11 @@ class Planner:
         self._found: dict[str, Entry] = {}  # to be recorded
 
     def plan(self, dataset: Dataset, items: Iterable[Item]) -> Iterator[Planned]:
-        """Gives a job for each item that needs a text, and every text that is settled. Raises LedgerError."""
+        """Gives a job for each item that needs a text, and every text that is settled. Failures are in the
+        ledger by then.
+
+        Raises LedgerError.
+        """
         chunk: list[Item] = []
         size = 1  # the first ones at once: an engine waits for them
         for item in items:
@@ -106,7 +103,7 @@ class Planner:
                     entry = known.get(output) or self._found.get(output)
                     decision = decide(self._facts(dataset, item, output, recipe, entry))
                 except WriteError as error:
-                    yield Settled(dataset, image, to_failure(image, output, error))
+                    yield _failed(dataset, to_failure(image, output, error))
                     continue
                 match decision:
                     case Make(seen_hash):
@@ -119,14 +116,14 @@ class Planner:
                             f"{os.path.basename(output)} is the text of {owner} already: use --full-name"
                         )
                         taken = SidecarTakenError(message)
-                        yield Settled(dataset, image, to_failure(image, output, taken))
+                        yield _failed(dataset, to_failure(image, output, taken))
                     case Skip(is_news):
                         if is_news:
                             # So that another image with the same sidecar is told, now and on later runs.
                             self._found[output] = Entry(output, image, recipe.style, FOUND)
-                        yield Settled(dataset, image, decision)
+                        yield Settled(TextSkipped(image))
                     case KeepEdited():
-                        yield Settled(dataset, image, decision)
+                        yield Settled(TextEdited(image))
             if tasks:
                 yield Job(item, dataset, tuple(tasks))
         self._record_found(dataset, at_least=FOUND_CHUNK)
@@ -169,6 +166,11 @@ class Planner:
         if fingerprint is None:
             return False  # captioning it will tell
         return (fingerprint.size, fingerprint.mtime_ns) == (entry.size, entry.mtime_ns)
+
+
+def _failed(dataset: Dataset, failure: Failure) -> Settled:
+    dataset.ledger.record((), [failure])
+    return Settled(TextFailed(failure))
 
 
 def _model_of(details: str) -> str | None:

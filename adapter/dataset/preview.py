@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from adapter.dataset.decide import KeepEdited, Skip
-from adapter.dataset.planning import Planned, Settled
+from adapter.dataset.events import TextEdited, TextSkipped
+from adapter.dataset.planning import Planned
+from adapter.dataset.work import Settled
 
 MAX_EXAMPLES = 3  # images that are shown with what would be asked about them
 
@@ -35,10 +36,10 @@ def preview(planned: Iterable[Planned]) -> Preview:
     images = 0
     for one in planned:
         if isinstance(one, Settled):
-            match one.why:
-                case Skip():
+            match one.event:
+                case TextSkipped():
                     found.skipped += 1
-                case KeepEdited():
+                case TextEdited():
                     found.edited += 1
                 case _:
                     found.failed += 1

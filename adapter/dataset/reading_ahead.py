@@ -12,13 +12,17 @@ CHUNK_S = 0.05  # or what it has found in so long, whichever comes first
 T = TypeVar("T")
 
 
-async def read_ahead(elements: Iterator[T], stopping: asyncio.Event) -> AsyncGenerator[T]:
+async def read_ahead(
+    elements: Iterator[T], stopping: asyncio.Event, max_chunk: int = MAX_CHUNK
+) -> AsyncGenerator[T]:
     """Gives the elements, which are read from folders and files. Raises what reading them raises.
+
+    Up to `max_chunk` are held while they wait, and as many again while they are used.
 
     Once `stopping` is set it ends with the elements that it has, and doesn't wait for more: a list from
     standard input may not go on for hours.
     """
-    ahead = _taking(elements)
+    ahead = _taking(elements, max_chunk)
     stop = asyncio.create_task(stopping.wait())
     try:
         while True:
@@ -26,7 +30,7 @@ async def read_ahead(elements: Iterator[T], stopping: asyncio.Event) -> AsyncGen
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not ahead.done() or not (taken := ahead.result()):
                 return
-            ahead = _taking(elements)
+            ahead = _taking(elements, max_chunk)
             for element in taken:
                 yield element
     finally:
@@ -35,7 +39,7 @@ async def read_ahead(elements: Iterator[T], stopping: asyncio.Event) -> AsyncGen
             ahead.exception()  # counts as seen: it comes after all elements that were wanted
 
 
-def _taking(elements: Iterator[T]) -> asyncio.Future[list[T]]:
+def _taking(elements: Iterator[T], max_chunk: int) -> asyncio.Future[list[T]]:
     """Takes the next elements in a thread that the program's end doesn't wait for; none at the end."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[list[T]] = loop.create_future()
@@ -52,7 +56,7 @@ def _taking(elements: Iterator[T]) -> asyncio.Future[list[T]]:
         taken: list[T] = []
         failed: BaseException | None = None
         try:
-            taken = _take(elements)
+            taken = _take(elements, max_chunk)
         except BaseException as error:  # raised again where the future is awaited
             failed = error
         with contextlib.suppress(RuntimeError):  # the loop is closed: the run has ended
@@ -62,11 +66,11 @@ def _taking(elements: Iterator[T]) -> asyncio.Future[list[T]]:
     return future
 
 
-def _take(elements: Iterator[T]) -> list[T]:
+def _take(elements: Iterator[T], max_chunk: int) -> list[T]:
     taken: list[T] = []
     deadline = time.monotonic() + CHUNK_S
     for element in elements:
         taken.append(element)
-        if len(taken) >= MAX_CHUNK or time.monotonic() > deadline:
+        if len(taken) >= max_chunk or time.monotonic() > deadline:
             break
     return taken

@@ -91,9 +91,15 @@ class Recipe:
 
     def details(self, key: str, model: str) -> str:
         """Gives all that decides about an item's text, except its image, and chance if there is no seed."""
-        values: dict[str, Any] = {
-            "model": model,
-            "prompt": self.prompt(key),
+        values = {"model": model, "prompt": self.prompt(key)} | self._shared()
+        return json.dumps(values, sort_keys=True, ensure_ascii=False)
+
+    def settings(self) -> dict[str, Any]:
+        """Gives all that decides about the texts of all items, except the model, for JSON."""
+        return {"prompts": [prompt.model_dump() for prompt in self.prompts]} | self._shared()
+
+    def _shared(self) -> dict[str, Any]:
+        return {
             "system_prompt": self.system_prompt,
             # Ledgers that are in use have null where no top-k cut is made.
             "sampling": asdict(self.sampling) | {"top_k": self.sampling.top_k or None},
@@ -103,7 +109,6 @@ class Recipe:
             "trigger": self.trigger,
             "exact_pixels": self.exact_pixels,
         }
-        return json.dumps(values, sort_keys=True, ensure_ascii=False)
 
 
 def recipe_like(

@@ -14,10 +14,21 @@ FORMULA_BEGINS = ("=", "+", "-", "@", "\t")  # which spreadsheets take for a for
 
 def write_report(path: Path, failures: Iterable[Failure]) -> None:
     """Writes the failures to the file at `path`, one per line. Raises WriteError."""
-    with open_table(path, ("image", "output", "reason", "message", "time", "refused")) as write:
+    with open_report(path) as write:
         for failure in failures:
+            write(failure)
+
+
+@contextlib.contextmanager
+def open_report(path: Path) -> Iterator[Callable[[Failure], None]]:
+    """Gives what writes one failure into the file at `path`. Raises WriteError."""
+    with open_table(path, ("image", "output", "reason", "message", "time", "refused")) as write_line:
+
+        def write(failure: Failure) -> None:
             when = datetime.fromtimestamp(failure.at, UTC).isoformat(timespec="seconds")
-            write((failure.image, failure.output, failure.code, failure.message, when, failure.refused))
+            write_line((failure.image, failure.output, failure.code, failure.message, when, failure.refused))
+
+        yield write
 
 
 @contextlib.contextmanager

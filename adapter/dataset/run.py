@@ -4,19 +4,15 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from adapter.captioner.answering import Captioner
 from adapter.captioner.priority import Priority
-from adapter.dataset.claims import Claims
-from adapter.dataset.decide import KeepEdited, Skip
-from adapter.dataset.events import CaptioningBegan, Emit, Stopping, TextEdited, TextFailed, TextSkipped
-from adapter.dataset.outbox import Outbox
+from adapter.dataset.events import CaptioningBegan, Emit, Stopping
 from adapter.dataset.pace import Pace
 from adapter.dataset.patience import Patience
-from adapter.dataset.planning import Job, Planned, Settled
-from adapter.dataset.reading_ahead import read_ahead
-from adapter.dataset.writer import Finished
+from adapter.dataset.reading_ahead import MAX_CHUNK, read_ahead
+from adapter.dataset.work import Outlet, Settled, W
 from adapter.errors import CaptionError, EngineUnavailableError
 from adapter.policy import Fault, Retry
 
@@ -49,30 +45,31 @@ class _AtWork:
     model: str | None
 
 
-class Run:
+class Run(Generic[W]):
     """A run over what `plan` gives for the model that the engine serves, None while that doesn't matter.
 
-    `captioner` is entered when the first image needs it. What happens is told to `emit`.
+    `captioner` is entered when the first image needs it. What comes of the work goes to `outlet`, and what
+    happens is told to `emit`. Up to `max_ahead` elements of the plan are taken at one time.
     """
 
     def __init__(
         self,
-        plan: Callable[[str | None], Iterator[Planned]],
-        outbox: Outbox,
-        claims: Claims,
+        plan: Callable[[str | None], Iterator[W | Settled]],
+        outlet: Outlet[W],
         pace: Pace,
         *,
         captioner: contextlib.AbstractAsyncContextManager[Captioner],
         conditions: Conditions,
         emit: Emit,
+        max_ahead: int = MAX_CHUNK,
     ) -> None:
         self._plan = plan
-        self._outbox = outbox
-        self._claims = claims
+        self._outlet = outlet
         self._pace = pace
         self._captioner = captioner
         self._conditions = conditions
         self._emit = emit
+        self._max_ahead = max_ahead
         self._stopping = asyncio.Event()
         self._jobs: set[asyncio.Task[None]] = set()
 
@@ -101,12 +98,12 @@ class Run:
         """
         try:
             async with asyncio.TaskGroup() as group:
-                writing = group.create_task(self._outbox.write())
+                writing = group.create_task(self._outlet.write())
                 try:
                     await self._caption_all()
                 finally:
                     if not writing.done():
-                        await self._outbox.end()
+                        await self._outlet.end()
                         await asyncio.wait({writing})
         except BaseExceptionGroup as errors:
             raise _first(errors) from None
@@ -123,12 +120,12 @@ class Run:
         at_work = await self._go_to_work(stack) if self._conditions.engine_first else None
         plan = self._plan(None if at_work is None else at_work.model)
         begun = 0
-        async with contextlib.aclosing(read_ahead(plan, self._stopping)) as planned:
+        async with contextlib.aclosing(read_ahead(plan, self._stopping, self._max_ahead)) as planned:
             async for one in planned:
                 if self.interrupted:
                     return
                 if isinstance(one, Settled):
-                    await self._settle(one)
+                    self._emit(one.event)
                     continue
                 if at_work is None:
                     at_work = await self._go_to_work(stack)
@@ -151,17 +148,6 @@ class Run:
         self._emit(CaptioningBegan(endpoint.weights))
         return _AtWork(captioner, patience, endpoint.weights)
 
-    async def _settle(self, settled: Settled) -> None:
-        image = settled.image
-        match settled.why:
-            case Skip():
-                self._emit(TextSkipped(image))
-            case KeepEdited():
-                self._emit(TextEdited(image))
-            case failure:
-                await asyncio.to_thread(settled.dataset.ledger.record, (), [failure])
-                self._emit(TextFailed(failure))
-
     def _begin(self, job: asyncio.Task[None]) -> None:
         self._pace.begin_one()
         self._jobs.add(job)
@@ -173,7 +159,7 @@ class Run:
 
     # --- Captions out ---------------------------------------------------------------------------------
 
-    async def _caption(self, job: Job, at_work: _AtWork) -> None:
+    async def _caption(self, job: W, at_work: _AtWork) -> None:
         """Makes the job's texts, one after the other, or tells why there are none."""
         done = tries = 0
         try:
@@ -184,7 +170,7 @@ class Run:
                     async with contextlib.aclosing(asking) as answers:
                         async for answer in answers:
                             at_work.patience.end()
-                            await self._outbox.put(Finished(job, job.tasks[done], answer))
+                            await self._outlet.put(job, done, answer)
                             done, tries = done + 1, 0
                 except EngineUnavailableError:
                     await at_work.patience.until_ready()
@@ -192,18 +178,16 @@ class Run:
                     tries += 1
                     if error.retry is Retry.NEVER or tries == MAX_TRIES:
                         # What is wrong with the image is so for all of its texts.
-                        failed = (
-                            job.tasks[done:] if error.fault is Fault.IMAGE else job.tasks[done : done + 1]
-                        )
-                        for task in failed:
-                            await self._outbox.put(Finished(job, task, error))
+                        failed = len(job.tasks) - done if error.fault is Fault.IMAGE else 1
+                        for _ in range(failed):
+                            await self._outlet.put(job, done, error)
                             done += 1
                         tries = 0
                     elif error.retry is Retry.LATER:
                         await asyncio.sleep(SHORTAGE_S)
         finally:
-            for task in job.tasks[done:]:  # given up, for a later run
-                self._claims.release(job.dataset.place(task.output))
+            if done < len(job.tasks):
+                self._outlet.give_up(job, done)  # for a later run
 
     # --- The end --------------------------------------------------------------------------------------
 

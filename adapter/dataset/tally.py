@@ -11,9 +11,11 @@ from adapter.dataset.events import (
     CaptioningBegan,
     EngineBack,
     Event,
+    ShardLeft,
     TextEdited,
     TextFailed,
     TextSkipped,
+    TextsLost,
     TextWritten,
 )
 from adapter.dataset.records import Failure, on_one_line
@@ -104,6 +106,10 @@ class Tally:
                 self.skipped += 1
             case TextEdited():
                 self.edited += 1
+            case ShardLeft(_, texts):
+                self.skipped += texts
+            case TextsLost(texts):
+                self.done -= texts
             case TextFailed(failure):
                 self.fail(failure)
             case EngineBack(away_s):

@@ -34,7 +34,7 @@ async def put_all(batch: list[Finished]) -> tuple[Tally, list[Event], Claims]:
         async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             group.create_task(outbox.write())
             for one in batch:
-                await outbox.put(one)
+                await outbox.put(one.job, 0, one.result)
             await outbox.end()
     return tally, events, claims
 
@@ -98,7 +98,7 @@ async def test_write_that_stops_has_told_of_the_whole_batch_first(dataset: Datas
         outbox = Outbox(writer, claims, tally.take)
         for one in batch:
             claims.claim(one.place, "image")
-            await outbox.put(one)
+            await outbox.put(one.job, 0, one.result)
         await outbox.end()
         with pytest.raises(
             NothingWritableError, match=r"^Nothing can be written\. The text can't be written"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from adapter.dataset.claims import Claims
-from adapter.dataset.decide import Existing, KeepEdited, Skip
+from adapter.dataset.decide import Existing
+from adapter.dataset.events import TextEdited, TextFailed, TextSkipped
 from adapter.dataset.planning import Job, Planned, Planner
 from adapter.dataset.records import FOUND, WRITTEN, Entry, Failure
 from adapter.dataset.selection import Dataset
@@ -15,6 +16,7 @@ from adapter.dataset.texts.in_ledger import TextsInLedger
 from adapter.dataset.texts.sidecars import Sidecars
 from adapter.dataset.texts.text_file import content_hash
 from adapter.dataset.texts.text_store import Texts
+from adapter.dataset.work import Settled
 from tests.datasets import MODEL, RECIPE
 
 # As ledgers have it that were written before a `top_k` of 0 meant that nothing is cut.
@@ -44,28 +46,28 @@ def plan(dataset: Dataset, names: Iterable[str], texts: Texts, model: str | None
 
 
 def why(planned: Planned) -> object:
-    """Gives the reason for which nothing is made."""
-    assert not isinstance(planned, Job)
-    return planned.why
+    """Gives what is told where nothing is made: the failure, or the kind of event."""
+    assert isinstance(planned, Settled)
+    return planned.event.failure if isinstance(planned.event, TextFailed) else type(planned.event)
 
 
 @pytest.mark.parametrize(
     ("existing", "content", "changes", "expected"),
     [
         (Existing.SKIP, None, None, "job"),
-        (Existing.SKIP, OURS, None, Skip(is_news=True)),
-        (Existing.SKIP, EDITED, {}, Skip()),
+        (Existing.SKIP, OURS, None, TextSkipped),
+        (Existing.SKIP, EDITED, {}, TextSkipped),
         (Existing.SKIP, None, {}, "job"),
         (Existing.OVERWRITE, OURS, None, "job"),
         (Existing.OVERWRITE, OURS, {"state": FOUND}, "job"),
-        (Existing.OVERWRITE, OURS, {}, Skip()),
-        (Existing.OVERWRITE, OURS, {"details": OLDER_DETAILS}, Skip()),
+        (Existing.OVERWRITE, OURS, {}, TextSkipped),
+        (Existing.OVERWRITE, OURS, {"details": OLDER_DETAILS}, TextSkipped),
         (Existing.OVERWRITE, OURS, {"details": "{}"}, "job"),
         (Existing.OVERWRITE, OURS, {"mtime_ns": 1}, "job"),
-        (Existing.OVERWRITE, EDITED, {}, KeepEdited()),
+        (Existing.OVERWRITE, EDITED, {}, TextEdited),
         (Existing.OVERWRITE, OLDER, {"previous_hash": content_hash(OLDER)}, "job"),
         (Existing.APPEND, EDITED, None, "job"),
-        (Existing.APPEND, EDITED, {}, Skip()),
+        (Existing.APPEND, EDITED, {}, TextSkipped),
         (Existing.PREPEND, OURS, {"details": "{}"}, "job"),
     ],
 )
@@ -91,7 +93,7 @@ def test_plan_gathers_what_the_decision_needs(
         assert dataset.place(task.output) == str(tmp_path / "a.txt")
         assert task.seen_hash == (content_hash(content) if content else None)
     else:
-        assert planned.why == expected
+        assert why(planned) == expected
 
 
 def test_plan_without_a_model_counts_texts_of_any_model_as_the_same(tmp_path: Path, dataset: Dataset) -> None:
@@ -100,7 +102,7 @@ def test_plan_without_a_model_counts_texts_of_any_model_as_the_same(tmp_path: Pa
     (tmp_path / "a.txt").write_bytes(OURS)
     dataset.ledger.record([written(dataset)])
     (unknown,) = plan(dataset, ["a.png"], Sidecars(Existing.OVERWRITE), model=None)
-    assert why(unknown) == Skip()
+    assert why(unknown) == TextSkipped
     (other,) = plan(dataset, ["a.png"], Sidecars(Existing.OVERWRITE), model="other")
     assert isinstance(other, Job)
 
@@ -123,7 +125,7 @@ def test_plan_gives_a_sidecar_to_the_first_image_while_that_is_there(
     assert isinstance(why(again), Failure)
     (tmp_path / "a.png").unlink()
     (heir,) = plan(dataset, ["a.jpg"], Sidecars())
-    assert why(heir) == Skip()
+    assert why(heir) == TextSkipped
 
 
 def test_plan_of_an_image_that_is_found_twice_makes_it_once(tmp_path: Path, dataset: Dataset) -> None:
@@ -131,7 +133,7 @@ def test_plan_of_an_image_that_is_found_twice_makes_it_once(tmp_path: Path, data
     (tmp_path / "a.png").touch()
     first, second = plan(dataset, ["a.png", "a.png"], Sidecars())
     assert isinstance(first, Job)
-    assert why(second) == Skip()
+    assert why(second) == TextSkipped
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ def test_plan_of_several_texts_makes_only_those_that_are_missing(tmp_path: Path,
     recipes = [replace(RECIPE, style=style) for style in ("x", "y")]
     planner = Planner(recipes, Sidecars(), Claims())
     skipped, job = planner.plan(dataset, [dataset.input.item("a.png")])
-    assert why(skipped) == Skip(is_news=True)
+    assert why(skipped) == TextSkipped
     assert isinstance(job, Job)
     assert [task.recipe.style for task in job.tasks] == ["y"]
     assert job.name == "a.png"
@@ -187,11 +189,11 @@ def test_plan_gives_a_text_that_was_found_to_the_first_image_of_its_name(
     for name in (*names, "a.txt"):
         (tmp_path / name).write_text("text")
     _, first, second, again = plan(dataset, names, Sidecars())
-    assert why(first) == Skip(is_news=True)
+    assert why(first) == TextSkipped
     failure = why(second)
     assert isinstance(failure, Failure)
     assert failure.code == "sidecar_taken"
-    assert why(again) == Skip()
+    assert why(again) == TextSkipped
     assert dataset.ledger.lookup(["a.txt"]) == {"a.txt": Entry("a.txt", "a.png", "", FOUND)}
 
 

@@ -29,7 +29,7 @@ from adapter.dataset.events import (
 from adapter.dataset.item import Item
 from adapter.dataset.outbox import Outbox
 from adapter.dataset.pace import Pace
-from adapter.dataset.planning import Planned, Planner
+from adapter.dataset.planning import Job, Planned, Planner
 from adapter.dataset.reading_ahead import CHUNK_S
 from adapter.dataset.recipe import Recipe
 from adapter.dataset.run import MAX_TRIES, Conditions, Run
@@ -78,7 +78,7 @@ class Stage:
         *,
         items: Iterable[Item] | None = None,
         texts: Texts | None = None,
-    ) -> Iterator[Run]:
+    ) -> Iterator[Run[Job]]:
         """Gives a run over those items, or all images, to be completed."""
         claims = Claims()
         texts = texts or Sidecars()
@@ -92,14 +92,13 @@ class Stage:
             yield Run(
                 plan,
                 Outbox(writer, claims, self.events.append),
-                claims,
                 Pace(64, in_flight),
                 captioner=self.captioner(),
                 conditions=conditions or Conditions(),
                 emit=self.events.append,
             )
 
-    async def complete(self, run: Run) -> None:
+    async def complete(self, run: Run[Job]) -> None:
         async with asyncio.timeout(LIMIT_S):
             await run.complete()
 

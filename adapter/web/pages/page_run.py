@@ -15,6 +15,7 @@ from adapter.dataset.events import EngineAway, EngineBack, Event, TextFailed, Te
 from adapter.dataset.order import Order
 from adapter.dataset.outbox import Outbox
 from adapter.dataset.pace import Pace
+from adapter.dataset.planning import Job
 from adapter.dataset.records import on_one_line
 from adapter.dataset.run import Run
 from adapter.dataset.selection import Dataset, open_datasets
@@ -58,7 +59,7 @@ class PageRun:
         self._is_away = False
         self._datasets: list[Dataset] = []
         self._held = AsyncExitStack()
-        self._run: Run | None = None
+        self._run: Run[Job] | None = None
 
     async def open(self, order: Order) -> None:
         """Opens the dataset and takes its lock. Raises InvalidRequestError, LedgerUnavailableError.
@@ -98,7 +99,6 @@ class PageRun:
             self._run = Run(
                 lambda model: order.planned(self._datasets, order.planner(model, claims)),
                 Outbox(writer, claims, self._take),
-                claims,
                 Pace(self._settings.max_in_flight),
                 captioner=contextlib.nullcontext(captioner),
                 conditions=order.conditions,
@@ -114,7 +114,7 @@ class PageRun:
             self._tally.end()
         self.state = self._ending(order, self._run)  # not before the lock is given back
 
-    def _ending(self, order: Order, run: Run) -> State:
+    def _ending(self, order: Order, run: Run[Job]) -> State:
         """Gives what became of a run."""
         if self.error or not run.interrupted:
             return "failed" if self.error else "done"

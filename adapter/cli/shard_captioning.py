@@ -1,0 +1,150 @@
+"""Captions shards: what was ordered, the run, and what people see of it. Imports pyarrow."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+import orjson
+import uvloop
+
+from adapter.caption.prompts import PromptBook
+from adapter.cli.caption_options import ImageOptions, RunOptions, TextOptions
+from adapter.cli.captioning import captioner_for, interrupting, outcome
+from adapter.cli.display import Display, summary
+from adapter.cli.results import print_result
+from adapter.dataset.decide import Existing
+from adapter.dataset.events import Event, TextFailed
+from adapter.dataset.inputs.share import Share
+from adapter.dataset.pace import Pace
+from adapter.dataset.recipe import Recipe
+from adapter.dataset.report import open_report
+from adapter.dataset.run import Conditions, Run
+from adapter.dataset.shards.parquet_samples import Columns
+from adapter.dataset.shards.row_layout import Layout
+from adapter.dataset.shards.shard_decision import Leave, Refuse
+from adapter.dataset.shards.shard_list import find_shards
+from adapter.dataset.shards.shard_outlet import ShardOutlet
+from adapter.dataset.shards.shard_planning import ShardOrder, ShardPlanner, examine
+from adapter.dataset.shards.store import place_of
+from adapter.dataset.tally import Tally
+from adapter.errors import InvalidRequestError, StoreError
+from adapter.policy import ExitCode
+from adapter.settings import RunSettings
+
+
+def caption_shards(
+    names: Sequence[str],
+    recipes: Sequence[Recipe],
+    *,
+    images: ImageOptions,
+    written: TextOptions,
+    running: RunOptions,
+    settings: RunSettings,
+    book: PromptBook,
+) -> ExitCode:
+    """Captions the shards of those names, shows how it goes, and gives the exit code.
+
+    Raises InvalidRequestError and StoreError before anything is begun.
+    """
+    _refuse_unused(images, written, running)
+    order = ShardOrder(
+        find_shards(names, Share.parse(images.shard) if images.shard else None),
+        place_of(written.output),
+        Layout(recipes),
+        Columns(images.image_column, images.key_column),
+        written.existing,
+        images.retry_failed,
+    )
+    if running.dry_run:
+        return _show_plan(order, as_json=running.as_json)
+    conditions = Conditions(
+        running.engine_patience, images.limit, engine_first=written.existing is not Existing.SKIP
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_carry_out(order, conditions, running, settings, book))
+
+
+def _refuse_unused(images: ImageOptions, written: TextOptions, running: RunOptions) -> None:
+    """Raises InvalidRequestError for options that mean nothing for shards, rather than ignore them."""
+    if not written.output:
+        raise InvalidRequestError(
+            "Shards are never rewritten: add --output FOLDER, or a URI, for one Parquet file per shard"
+        )
+    given = {
+        "--from-file": images.from_file,
+        "--follow-links": images.follow_links,
+        "--extension": written.extension != ".txt",
+        "--full-name": written.full_name,
+        "--overwrite-edited": written.overwrite_edited,
+        "--ledger": running.ledger,
+        f"--existing {written.existing}": written.existing in (Existing.APPEND, Existing.PREPEND),
+    }
+    if unused := [flag for flag, is_given in given.items() if is_given]:
+        raise InvalidRequestError(f"{unused[0]} is not for shards")
+
+
+def _show_plan(order: ShardOrder, *, as_json: bool) -> ExitCode:
+    """Prints what would be done with each shard, without an engine and without writing anything."""
+    counts = Counter({"to caption": 0, "done": 0, "left": 0, "failed": 0})
+    for shard in order.shards:
+        try:
+            decision = examine(order, shard).decision
+        except StoreError:
+            decision = Refuse("")
+        match decision:
+            case Leave(why):
+                counts["left" if why else "done"] += 1
+            case Refuse():
+                counts["failed"] += 1
+            case _:
+                counts["to caption"] += 1
+    shown = dict(counts)
+    print_result(
+        orjson.dumps({"shards": shown}).decode()
+        if as_json
+        else f"{len(order.shards)} shards: " + ", ".join(f"{n} {what}" for what, n in shown.items())
+    )
+    return ExitCode.DONE
+
+
+async def _carry_out(
+    order: ShardOrder, conditions: Conditions, running: RunOptions, settings: RunSettings, book: PromptBook
+) -> ExitCode:
+    tally = Tally()
+    display = Display(tally)
+    with _reporting(running) as report:
+
+        def take(event: Event) -> None:
+            tally.take(event)
+            display.take(event)
+            report(event)
+
+        outlet = ShardOutlet(order.layout, take, running.save_every)
+        run = Run(
+            lambda model: ShardPlanner(order, outlet, settings.max_file_bytes, model).plan(),
+            outlet,
+            Pace(settings.max_in_flight, running.concurrency),
+            captioner=captioner_for(settings, book, display),
+            conditions=conditions,
+            emit=take,
+            max_ahead=1,  # images are in memory
+        )
+        with interrupting(run):
+            async with display.shown():
+                code = await outcome(run, tally, display)
+    if running.as_json:
+        print_result(orjson.dumps(tally.as_dict() | {"exit_code": code}).decode())
+    else:
+        display.notice(summary(tally, running.report, "the column error of the outputs"))
+    return code
+
+
+@contextlib.contextmanager
+def _reporting(running: RunOptions) -> Iterator[Callable[[Event], None]]:
+    """Gives what writes failures into the report as they come. Raises WriteError."""
+    if running.report is None:
+        yield lambda _: None
+        return
+    with open_report(running.report) as write:
+        yield lambda event: write(event.failure) if isinstance(event, TextFailed) else None

@@ -1,5 +1,6 @@
 """The fixtures that all kinds of tests share."""
 
+import logging
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ from adapter.config import PROJECT_DIR, environment_name
 from adapter.settings import Settings
 from tests.command import Command
 from tests.fake_engine import FakeEngine
+from tests.stores import BUCKET, CREDENTIALS
 
 MAX_ID = 200  # characters
 
@@ -37,6 +39,26 @@ def no_own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
+
+
+@pytest.fixture(scope="session")
+def s3_port() -> Iterator[int]:
+    """Gives the port of a store that speaks S3, with one bucket, and sets what its clients need."""
+    from moto.server import ThreadedMotoServer
+    from pyarrow.fs import S3FileSystem
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        server.start()
+        _, port = server.get_host_and_port()
+        S3FileSystem(
+            endpoint_override=f"127.0.0.1:{port}", scheme="http", allow_bucket_creation=True
+        ).create_dir(BUCKET)
+        yield port
+        server.stop()
 
 
 @pytest.fixture(scope="session")

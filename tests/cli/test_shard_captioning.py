@@ -12,13 +12,16 @@ import orjson
 import pyarrow
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from pyarrow import parquet
 
+from adapter.dataset.shards.store import place_of
 from adapter.policy import ExitCode
 from tests.cli.conftest import RunHere
 from tests.command import Command
 from tests.fake_engine import completion
 from tests.shards import rows, shade, tar_of, webdataset, write_parquet
+from tests.stores import CREDENTIALS, bucket_url
 from tests.waiting import until
 
 
@@ -244,6 +247,53 @@ async def test_the_next_shard_is_read_before_the_last_one_ends(command: Command)
     command.answer_captions(answer)
     ended = await command.caption("a.tar", "b.tar", "--output", "out", "--json")
     assert ended.json["done"] == 4, ended.output
+
+
+async def test_shards_and_outputs_may_be_in_a_store(command: Command, s3_port: int) -> None:
+    """A run that ends early leaves a part there, and the next one goes on; a missing shard fails alone."""
+    command.environment |= CREDENTIALS
+    data, output = bucket_url(s3_port, "data/*.tar"), bucket_url(s3_port, "captions")
+    for number in range(2):
+        place_of(bucket_url(s3_port, f"data/{number}.tar")).write(webdataset(5, 5 * number))
+    arguments = ("--output", output, "--json")
+    some = await command.caption(data, *arguments, "--limit", "3")
+    assert (some.code, some.json["done"]) == (ExitCode.DONE, 3), some.errors
+    assert [place.name for place in place_of(output).files()] == []
+    assert len(place_of(output).matching("_parts/*/*.parquet")) == 1
+    missing = bucket_url(s3_port, "data/2.tar")
+    ended = await command.caption(data, missing, *arguments)
+    assert (ended.json["done"], ended.json["skipped"], ended.json["failed"]) == (7, 3, 1)
+    assert ended.code == ExitCode.SOME_FAILED
+    assert "s3://bucket/data/2.tar is not there" in str(ended.json["failures"])
+    assert [place.shown for place in place_of(output).files()] == [
+        "s3://bucket/captions/0.parquet",
+        "s3://bucket/captions/1.parquet",
+    ]
+    assert not place_of(output).matching("_parts/*/*")
+    keys = set()
+    for place in place_of(output).files():
+        with place.random_access() as file:
+            keys |= set(parquet.read_table(file)["key"].to_pylist())
+    assert keys == {f"{number:09}" for number in range(10)}
+
+
+async def test_a_store_that_answers_500_costs_its_own_shard(command: Command) -> None:
+    """The others are captioned, and the line says what failed."""
+    command.environment |= CREDENTIALS
+    app = web.Application()
+
+    async def fail(request: web.Request) -> web.Response:
+        return web.Response(status=500)
+
+    app.router.add_route("*", "/{path:.*}", fail)
+    server = TestServer(app)
+    await server.start_server()
+    assert server.port is not None
+    put(command, "b.tar", webdataset(2))
+    ended = await command.caption(bucket_url(server.port, "a.tar"), "b.tar", "--output", "out", "--json")
+    await server.close()
+    assert (ended.code, ended.json["done"], ended.json["failed"]) == (ExitCode.SOME_FAILED, 2, 1)
+    assert "s3://bucket/a.tar can't be read" in str(ended.json["failures"])
 
 
 async def test_hostile_members_are_errors_and_nothing_is_written_elsewhere(command: Command) -> None:

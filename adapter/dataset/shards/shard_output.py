@@ -49,6 +49,7 @@ class ShardOutput:
     def __init__(self, shard: Shard, folder: Place, layout: Layout, about: About) -> None:
         self.shard = shard
         self.place = folder.below(f"{shard.stem}.parquet")
+        self._folder = folder
         self._parts_folder = folder.below(PARTS, shard.stem)
         self._layout = layout
         self._about = about
@@ -158,6 +159,7 @@ class ShardOutput:
         for part in self._parts_folder.files():
             part.remove()
         self._parts_folder.remove_folder()
+        self._folder.below(PARTS).remove_folder()
 
     def _rows(self, tables: list[Any]) -> Iterator[Row]:
         """Gives each key's row: the last one, but none with a failure in the place of one without."""

@@ -57,7 +57,7 @@ def test_parts_are_merged_and_removed_at_the_end(tmp_path: Path) -> None:
     assert (about.rows, about.failed, about.models, about.incomplete) == (2, 0, ("model",), "cut")
     found = rows(tmp_path / "out/a.parquet")
     assert {key: row["caption"] for key, row in found.items()} == {"a": "one", "b": "two"}
-    assert [path.name for path in (tmp_path / "out").rglob("*.parquet")] == ["a.parquet"]
+    assert [path.name for path in (tmp_path / "out").rglob("*")] == ["a.parquet"]
     assert second.found() is not None
 
 

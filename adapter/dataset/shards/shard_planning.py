@@ -1,16 +1,21 @@
-"""Finds out, shard by shard, which images need texts, and reads them just ahead of the engine."""
+"""Finds out, shard by shard, which images need texts, and reads them just ahead of the engine.
+
+While a shard is read the next ones are looked at, and the first of them is opened, so that nothing waits for
+a slow store between two.
+"""
 
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from adapter.dataset.decide import Existing
 from adapter.dataset.events import ShardLeft, TextFailed, TextSkipped
 from adapter.dataset.item import Item
 from adapter.dataset.records import Failure, to_failure
-from adapter.dataset.shards.parquet_samples import Columns, ParquetSamples
+from adapter.dataset.shards.ahead import one_ahead, several_ahead
+from adapter.dataset.shards.opened_samples import OpenedSamples, open_samples
+from adapter.dataset.shards.parquet_samples import Columns
 from adapter.dataset.shards.row_layout import About, Layout, Row
 from adapter.dataset.shards.sample import Sample
 from adapter.dataset.shards.shard_decision import (
@@ -26,18 +31,20 @@ from adapter.dataset.shards.shard_list import Shard
 from adapter.dataset.shards.shard_outlet import ShardJob, ShardOutlet, ShardTask, image_name
 from adapter.dataset.shards.shard_output import Kept, ShardOutput
 from adapter.dataset.shards.store import Place
-from adapter.dataset.shards.tar_samples import TarSamples
 from adapter.dataset.work import Settled
 from adapter.errors import CaptionError, ImageError, StoreError
 from adapter.images.memory import Memory
 from adapter.images.sources import ImageBytes
 
 MAX_HELD_BYTES = 2**27  # of images that were read and aren't captioned yet
+MAX_LOOKS = 8  # at shards and outputs, at one time: all of it is waiting for a store
 
 
 @dataclass(frozen=True)
 class ShardOrder:
-    """Everything about a run over shards except the settings: the outputs go into the folder `output`."""
+    """Everything about a run over shards except the settings: the outputs go into the folder `output`, and
+    new tars, where they are wanted, into `tars`.
+    """
 
     shards: Sequence[Shard]
     output: Place
@@ -45,6 +52,7 @@ class ShardOrder:
     columns: Columns = field(default_factory=Columns)
     existing: Existing = Existing.SKIP
     retry_failed: bool = False
+    tars: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,19 @@ class Examined:
     decision: ShardDecision
     found: Kept | None
     parts: Sequence[Kept] = ()
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A shard whose turn comes. What is to be captioned is open, with the rows of its output that are known;
+    `error` tells why it isn't.
+    """
+
+    shard: Shard
+    examined: Examined | None = None
+    samples: OpenedSamples | None = None
+    known: dict[str, Row] = field(default_factory=dict, repr=False)
+    error: StoreError | None = None
 
 
 def examine(order: ShardOrder, shard: Shard, model: str | None = None) -> Examined:
@@ -109,56 +130,78 @@ class ShardPlanner:
         A shard that can't be read is a failure, and the next ones are read all the same. Raises
         InvalidRequestError where a file has no such columns.
         """
-        for shard in self.order.shards:
+        examined = several_ahead(self._examine, self.order.shards, MAX_LOOKS)
+        for turn in one_ahead(map(self._open, examined)):
             try:
-                yield from self._plan(examine(self.order, shard, self.model))
+                yield from self._plan(turn)
             except StoreError as error:
-                yield _failed(shard.name, shard.name, error)
+                yield _failed(turn.shard.name, turn.shard.name, error)
 
-    def _plan(self, examined: Examined) -> Iterator[ShardJob | Settled]:
+    def _examine(self, shard: Shard) -> _Turn:
+        try:
+            return _Turn(shard, examine(self.order, shard, self.model))
+        except StoreError as error:
+            return _Turn(shard, error=error)
+
+    def _open(self, turn: _Turn) -> _Turn:
+        """Opens the shard where it is to be captioned, and reads what is known of it already."""
+        examined = turn.examined
+        if examined is None or not isinstance(examined.decision, Caption):
+            return turn
         output = examined.output
-        match examined.decision:
+        try:
+            if examined.decision.keep_output and examined.found is not None:
+                output.keep(examined.found)
+            for part in examined.parts:
+                output.keep(part)
+            samples = open_samples(turn.shard, self.order.columns, self.max_bytes)
+        except StoreError as error:
+            return replace(turn, error=error)
+        return replace(turn, samples=samples, known=output.known())
+
+    def _plan(self, turn: _Turn) -> Iterator[ShardJob | Settled]:
+        if turn.error is not None:
+            raise turn.error
+        assert turn.examined is not None
+        output = turn.examined.output
+        match turn.examined.decision:
             case Refuse(why):
                 yield _failed(
                     output.shard.name, output.place.shown, StoreError(f"{output.shard.name}: {why}")
                 )
             case Leave(why):
-                about = examined.found.about if examined.found else None
+                found = turn.examined.found
+                about = found.about if found else None
                 rows, failed = (about.rows, about.failed) if about else (0, 0)
                 yield Settled(
                     ShardLeft(output.shard.name, rows * len(self.order.layout.recipes), failed, why)
                 )
             case Caption() as caption:
-                yield from self._caption(examined, caption)
+                if not turn.examined.parts:
+                    output.discard_parts()  # what other settings have made
+                assert turn.samples is not None
+                with turn.samples as samples:
+                    yield from self._caption(output, samples, turn.known, caption)
 
-    def _caption(self, examined: Examined, caption: Caption) -> Iterator[ShardJob | Settled]:
-        output = examined.output
-        if caption.keep_output and examined.found is not None:
-            output.keep(examined.found)
-        for part in examined.parts:
-            output.keep(part)
-        known = output.known()
-        if not examined.parts:
-            output.discard_parts()  # what other settings have made
-        with _samples(output.shard, self.order.columns, self.max_bytes) as samples:
-            self.outlet.open(output)
-            seen: set[str] = set()
-            incomplete = ""
-            try:
-                for sample in samples:
-                    if sample.key in seen:
-                        error = ImageError("Another image of the shard has this key")
-                        yield _failed(image_name(output, sample.key), output.place.shown, error)
-                        continue
-                    seen.add(sample.key)
-                    yield from self._sample(output, sample, known.pop(sample.key, None), caption)
-            except StoreError as error:
-                if not seen:
-                    raise
-                incomplete = error.message
-            output.others = samples.others
-            output.end(incomplete)
-            self.outlet.look()
+    def _caption(
+        self, output: ShardOutput, samples: OpenedSamples, known: dict[str, Row], caption: Caption
+    ) -> Iterator[ShardJob | Settled]:
+        self.outlet.open(output)
+        seen: set[str] = set()
+        incomplete = ""
+        try:
+            for sample in samples:
+                if sample.key in seen:
+                    error = ImageError("Another image of the shard has this key")
+                    yield _failed(image_name(output, sample.key), output.place.shown, error)
+                    continue
+                seen.add(sample.key)
+                yield from self._sample(output, sample, known.pop(sample.key, None), caption)
+        except StoreError as error:
+            incomplete = error.message
+        output.others = samples.others
+        output.end(incomplete)
+        self.outlet.look()
 
     def _sample(
         self, output: ShardOutput, sample: Sample, known: Row | None, caption: Caption
@@ -193,17 +236,6 @@ class ShardPlanner:
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._memory.reserved()).more(size)
             return stack.pop_all().close
-
-
-@contextlib.contextmanager
-def _samples(shard: Shard, columns: Columns, max_bytes: int) -> Iterator[Any]:
-    """Opens a shard, and gives its samples. Raises StoreError."""
-    if shard.is_tar:
-        with shard.place.stream() as stream:
-            yield TarSamples(stream, shard.name, max_bytes)
-    else:
-        with shard.place.random_access() as file:
-            yield ParquetSamples(file, shard.name, max_bytes, columns)
 
 
 def _failed(image: str, output: str, error: CaptionError) -> Settled:

@@ -2,20 +2,16 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from adapter.dataset.shards.store import STREAM_BYTES, Place, place_of, split_pattern
 from adapter.dataset.shards.tar_samples import TarSamples
 from adapter.errors import InvalidRequestError, StoreError
 from tests.shards import tar_of
-from tests.stores import bucket_url
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from tests.stores import FaultyStore, bucket_url
 
 
 @pytest.fixture(params=["here", "s3"])
@@ -96,46 +92,22 @@ def test_a_file_here_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["a.parquet", "elsewhere"]
 
 
-@pytest.fixture
-async def faulty_store() -> AsyncIterator[tuple[Place, list[str]]]:
-    """Gives a tar in a store that answers 500 after its first megabytes, and the ranges that it was asked
-    for.
-    """
-    content = tar_of([("a.png", b"x"), ("b.png", bytes(2 * STREAM_BYTES)), ("c.png", b"x")])
-    asked: list[str] = []
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        if request.method == "HEAD":
-            return web.Response(headers={"Content-Length": str(len(content))})
-        asked.append(request.headers["Range"])
-        if len(asked) > 1:
-            return web.Response(status=500)
-        first, last = map(int, request.headers["Range"].removeprefix("bytes=").split("-"))
-        span = f"bytes {first}-{last}/{len(content)}"
-        return web.Response(status=206, body=content[first : last + 1], headers={"Content-Range": span})
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    server = TestServer(app)
-    await server.start_server()
-    assert server.port is not None
-    yield place_of(bucket_url(server.port, "a.tar")), asked
-    await server.close()
-
-
 @pytest.mark.usefixtures("s3_port")  # for its credentials
-async def test_a_store_that_fails_in_the_middle_breaks_the_shard_off(
-    faulty_store: tuple[Place, list[str]],
-) -> None:
+async def test_a_store_that_fails_in_the_middle_breaks_the_shard_off() -> None:
     """What came before is good, and the store was asked more than once."""
-    place, asked = faulty_store
+    content = tar_of([("a.png", b"x"), ("b.png", bytes(2 * STREAM_BYTES)), ("c.png", b"x")])
     found: list[str] = []
 
-    def read() -> None:
+    async def fail_later(name: str, first: int) -> web.StreamResponse | None:
+        return web.Response(status=500) if first else None
+
+    def read(place: Place) -> None:
         with place.stream() as stream:
             found.extend(sample.key for sample in TarSamples(stream, "a.tar", 10 * STREAM_BYTES))
 
-    with pytest.raises(StoreError, match=r"a\.tar can't be read: "):
-        await asyncio.to_thread(read)
+    store = FaultyStore({"a.tar": content}, fail_later)
+    async with store.serving() as port:
+        with pytest.raises(StoreError, match=r"a\.tar can't be read: "):
+            await asyncio.to_thread(read, place_of(bucket_url(port, "a.tar")))
     assert found == ["a"]
-    assert len(asked) > 2
+    assert len(store.asked) > 2

@@ -54,3 +54,11 @@ def rows(path: Path) -> dict[str, dict[str, Any]]:
     found = parquet.read_table(path).to_pylist()
     assert len({row["key"] for row in found}) == len(found)
     return {row["key"]: row for row in found}
+
+
+def contents(tar: bytes) -> dict[str, bytes]:
+    """Gives the files of a tar by their names, of which there must be no two alike, in their order."""
+    with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
+        files = {member.name: opened.extractfile(member) for member in opened}
+        assert len(files) == len(opened.getmembers())
+        return {name: file.read() for name, file in files.items() if file is not None}

@@ -89,6 +89,8 @@ def caption(
             settings=settings,
             book=book,
         )
+    if written.write_shards:
+        raise InvalidRequestError("--write-shards is for shards")
     order = Order(
         selection=Selection(
             datasets,

@@ -113,6 +113,11 @@ class TextOptions(OptionGroup):
         description="Collect all texts in one file: metadata.jsonl, or *.parquet. For shards the folder or "
         "URI that gets one Parquet file for each.",
     )
+    write_shards: str = Field(
+        "",
+        description="For shards: a folder or URI that gets a tar for each, with its captioned images as they "
+        "are and KEY.txt beside each.",
+    )
     sidecar: bool = Field(True, description="Write a text file beside each image.")
 
 

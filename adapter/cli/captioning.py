@@ -86,9 +86,14 @@ async def outcome(run: Run[W], tally: Tally, display: Display) -> ExitCode:
             raise
         display.notice(f"error: {error}")
         return error.exit_code
-    if run.interrupted:
+    return final(ExitCode.DONE, run, tally)
+
+
+def final(code: ExitCode, run: Run[W], tally: Tally) -> ExitCode:
+    """Gives the exit code of a run that has ended, with `code` where something ended it."""
+    if run.interrupted and code in (ExitCode.DONE, ExitCode.SOME_FAILED):
         return ExitCode.INTERRUPTED
-    return ExitCode.SOME_FAILED if tally.failed else ExitCode.DONE
+    return ExitCode.SOME_FAILED if code is ExitCode.DONE and tally.failed else code
 
 
 def _finish(order: Order, datasets: list[Dataset], display: Display, code: ExitCode) -> ExitCode:

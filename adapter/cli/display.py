@@ -18,6 +18,7 @@ from adapter.dataset.events import (
     ShardDone,
     ShardLeft,
     Stopping,
+    TarWritten,
 )
 from adapter.dataset.records import displayed
 from adapter.dataset.tally import Tally
@@ -47,6 +48,11 @@ class Display:
             case ShardDone(output, rows, failed, others):
                 left = f"; {others} images in other fields of samples were left out" if others else ""
                 self.notice(f"{output}: {rows} rows, {failed} failed{left}")
+            case TarWritten(tar, 0, left_out):
+                self.notice(f"{tar} isn't made: none of {left_out} images has a caption")
+            case TarWritten(tar, samples, left_out):
+                left = f"; {left_out} images without a caption were left out" if left_out else ""
+                self.notice(f"{tar}: {samples} samples{left}")
             case ShardLeft(shard, _, failed, why):
                 if why or failed:
                     self.notice(f"{shard} is left as it is{why and ': '}{why}, {failed} rows failed before")

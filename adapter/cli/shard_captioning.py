@@ -10,7 +10,7 @@ import uvloop
 
 from adapter.caption.prompts import PromptBook
 from adapter.cli.caption_options import ImageOptions, RunOptions, TextOptions
-from adapter.cli.captioning import captioner_for, interrupting, outcome
+from adapter.cli.captioning import captioner_for, final, interrupting, outcome
 from adapter.cli.display import Display, summary
 from adapter.cli.results import print_result
 from adapter.dataset.decide import Existing
@@ -20,6 +20,7 @@ from adapter.dataset.pace import Pace
 from adapter.dataset.recipe import Recipe
 from adapter.dataset.report import open_report
 from adapter.dataset.run import Conditions, Run
+from adapter.dataset.shards.new_tars import NewTars, check_apart
 from adapter.dataset.shards.parquet_samples import Columns
 from adapter.dataset.shards.row_layout import Layout
 from adapter.dataset.shards.shard_decision import Leave, Refuse
@@ -55,7 +56,10 @@ def caption_shards(
         Columns(images.image_column, images.key_column),
         written.existing,
         images.retry_failed,
+        place_of(written.write_shards) if written.write_shards else None,
     )
+    if order.tars is not None:
+        check_apart(order, order.tars)
     if running.dry_run:
         return _show_plan(order, as_json=running.as_json)
     conditions = Conditions(
@@ -119,6 +123,8 @@ async def _carry_out(
             tally.take(event)
             display.take(event)
             report(event)
+            if new_tars is not None:
+                new_tars.take(event)
 
         outlet = ShardOutlet(order.layout, take, running.save_every)
         run = Run(
@@ -130,9 +136,16 @@ async def _carry_out(
             emit=take,
             max_ahead=1,  # images are in memory
         )
+        new_tars = None
+        if order.tars is not None:
+            new_tars = NewTars(
+                order, order.tars, settings.max_file_bytes, emit=take, should_stop=lambda: run.interrupted
+            )
         with interrupting(run):
             async with display.shown():
-                code = await outcome(run, tally, display)
+                async with contextlib.nullcontext() if new_tars is None else new_tars.being_made():
+                    code = await outcome(run, tally, display)
+                code = final(code, run, tally)
     if running.as_json:
         print_result(orjson.dumps(tally.as_dict() | {"exit_code": code}).decode())
     else:

@@ -94,6 +94,15 @@ class ShardDone:
 
 
 @dataclass(frozen=True)
+class TarWritten:
+    """A new tar is in its place, with so many samples. `left_out` images have no caption."""
+
+    tar: str
+    samples: int
+    left_out: int
+
+
+@dataclass(frozen=True)
 class TextsLost:
     """So many texts that were told of as written could not be kept."""
 
@@ -112,6 +121,7 @@ Event = (
     | Stopping
     | ShardLeft
     | ShardDone
+    | TarWritten
     | TextsLost
 )
 Emit = Callable[[Event], None]

@@ -74,7 +74,7 @@ class Layout:
     def __post_init__(self) -> None:
         columns = [("key", pyarrow.string())]
         for recipe in self.recipes:
-            columns += [(_column(name, recipe), kind) for name, kind in COLUMNS.items()]
+            columns += [(column(name, recipe.style), kind) for name, kind in COLUMNS.items()]
         object.__setattr__(self, "schema", pyarrow.schema(columns))
 
     @property
@@ -98,7 +98,7 @@ class Layout:
                 "prompt_tokens": result.prompt_tokens,
                 "completion_tokens": result.completion_tokens,
             }
-        return {_column(name, recipe): cells.get(name) for name in COLUMNS}
+        return {column(name, recipe.style): cells.get(name) for name in COLUMNS}
 
     def settled(self, recipe: Recipe, answer: Answer) -> Answer | EmptyCaptionError:
         """Gives the answer, or the error where nothing would be written."""
@@ -113,16 +113,16 @@ class Layout:
 
     def lacking(self, row: Row) -> list[Recipe]:
         """Gives the recipes whose texts the row lacks."""
-        return [recipe for recipe in self.recipes if row.get(_column("caption", recipe)) is None]
+        return [recipe for recipe in self.recipes if row.get(column("caption", recipe.style)) is None]
 
     def error(self, row: Row, recipe: Recipe) -> tuple[str, str]:
         """Gives the code and message of what a row says went wrong with one of its texts."""
-        code, _, message = str(row.get(_column("error", recipe)) or "caption: ").partition(": ")
+        code, _, message = str(row.get(column("error", recipe.style)) or "caption: ").partition(": ")
         return code, message
 
     def attempts(self, row: Row, recipe: Recipe) -> int:
         """Gives how many answers for the text were refused."""
-        return int(row.get(_column("attempts", recipe)) or 0)
+        return int(row.get(column("attempts", recipe.style)) or 0)
 
     def table(self, rows: Iterable[Row]) -> Any:
         """Gives the rows as a table."""
@@ -137,5 +137,6 @@ def to_file(table: Any, about: About) -> bytes:
     return content
 
 
-def _column(name: str, recipe: Recipe) -> str:
-    return f"{name}_{recipe.style}" if recipe.style else name
+def column(name: str, style: str) -> str:
+    """Gives the name of a column for texts of that style, empty for the only one."""
+    return f"{name}_{style}" if style else name

@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from adapter.dataset.shards.row_layout import About, Layout, Row, about_of, to_file
 from adapter.dataset.shards.shard_list import Shard
-from adapter.dataset.shards.store import Place
+from adapter.dataset.shards.store import Place, reason_of
 from adapter.errors import StoreError
 
 PARTS = "_parts"
@@ -34,9 +34,12 @@ class Kept:
 def read_kept(place: Place, *, rows: bool) -> Kept:
     """Reads what a file says of itself, and its rows if wanted. Raises StoreError."""
     with place.random_access() as file:
-        opened = parquet.ParquetFile(file)
-        about = about_of(opened.schema_arrow.metadata)
-        return Kept(place, about, opened.read() if rows and about is not None else None)
+        try:
+            opened = parquet.ParquetFile(file)
+            about = about_of(opened.schema_arrow.metadata)
+            return Kept(place, about, opened.read() if rows and about is not None else None)
+        except (pyarrow.ArrowException, OSError) as error:
+            raise StoreError(f"{place.shown} is damaged: {reason_of(error)}") from error
 
 
 class ShardOutput:

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import IO, Any
 
 import pyarrow
 from pyarrow import fs
@@ -51,12 +51,20 @@ class Place:
         return self.path.rpartition("/")[2]
 
     @property
-    def _is_local(self) -> bool:
+    def folder(self) -> "Place":
+        """The folder that it is in."""
+        return replace(
+            self, path=self.path.rpartition("/")[0] or "/", shown=self.shown.rpartition("/")[0] or "/"
+        )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is in a file system of this machine."""
         return isinstance(self.filesystem, fs.LocalFileSystem)
 
     def fingerprint(self) -> Fingerprint | None:
         """Looks at the file; None where there is none."""
-        with self._as_ours("read"):
+        with self.telling("read"):
             info = self.filesystem.get_file_info(self.path)
         if info.type is fs.FileType.NotFound:
             return None
@@ -77,7 +85,7 @@ class Place:
         ]
 
     def _files(self, *, recursive: bool) -> Iterator[tuple[str, str]]:
-        with self._as_ours("listed"):
+        with self.telling("listed"):
             selector = fs.FileSelector(self.path, recursive=recursive, allow_not_found=True)
             found = self.filesystem.get_file_info(selector)
         base = self.path.rstrip("/")
@@ -85,25 +93,25 @@ class Place:
             yield path, self.shown.rstrip("/") + path.removeprefix(base)
 
     @contextlib.contextmanager
-    def stream(self) -> Iterator[Any]:
+    def stream(self, buffer_bytes: int = STREAM_BYTES) -> Iterator[Any]:
         """Opens the file to be read from its beginning to its end, with nothing else in memory."""
-        with self._as_ours("read"):
-            opened = self.filesystem.open_input_stream(self.path, compression=None, buffer_size=STREAM_BYTES)
+        with self.telling("read"):
+            opened = self.filesystem.open_input_stream(self.path, compression=None, buffer_size=buffer_bytes)
         with opened:
             yield opened
 
     @contextlib.contextmanager
     def random_access(self) -> Iterator[Any]:
         """Opens the file to be read in any order."""
-        with self._as_ours("read"):
+        with self.telling("read"):
             opened = self.filesystem.open_input_file(self.path)
         with opened:
             yield opened
 
     def write(self, content: bytes) -> None:
         """Makes the file hold `content`: it appears whole or not at all."""
-        with self._as_ours("written"):
-            if self._is_local:
+        with self.telling("written"):
+            if self.is_local:
                 self._write_here(content)
                 return
             # All is there before it begins, so that nothing but the store can break it off; an upload
@@ -112,12 +120,39 @@ class Place:
                 file.write(content)
 
     def _write_here(self, content: bytes) -> None:
+        with self._replacing_here() as file:
+            file.write(content)
+
+    @contextlib.contextmanager
+    def replacing(self) -> Iterator[Any]:
+        """Opens a file to be written piece by piece, which takes this one's place when the context ends.
+
+        After an error nothing is left of it. An upload counts once it is complete, and can't be broken off:
+        so it goes to another name, and the store moves it.
+        """
+        with self.telling("written"):
+            if self.is_local:
+                with self._replacing_here() as file:
+                    yield file
+                return
+            temporary = f"{self.folder.path}/{self._temporary}"
+            try:
+                with self.filesystem.open_output_stream(temporary, compression=None) as file:
+                    yield file
+                self.filesystem.move(temporary, self.path)
+            except BaseException:
+                with contextlib.suppress(*FOREIGN_ERRORS):
+                    self.filesystem.delete_file(temporary)
+                raise
+
+    @contextlib.contextmanager
+    def _replacing_here(self) -> Iterator[IO[bytes]]:
         folder = os.path.dirname(self.path)
         os.makedirs(folder, exist_ok=True)
-        temporary = os.path.join(folder, f".joycaption-{self.name}.tmp")
+        temporary = os.path.join(folder, self._temporary)
         try:
             with create_anew(temporary) as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self.path)
@@ -125,19 +160,24 @@ class Place:
             with contextlib.suppress(OSError):  # it has taken its place
                 os.unlink(temporary)
 
+    @property
+    def _temporary(self) -> str:
+        return f".joycaption-{self.name}.tmp"
+
     def remove(self) -> None:
         """Removes the file; it may be gone already."""
-        with self._as_ours("removed"), contextlib.suppress(FileNotFoundError):
+        with self.telling("removed"), contextlib.suppress(FileNotFoundError):
             self.filesystem.delete_file(self.path)
 
     def remove_folder(self) -> None:
         """Removes the empty folder, where the store has folders; one that isn't empty stays."""
-        if self._is_local:
+        if self.is_local:
             with contextlib.suppress(OSError):
                 os.rmdir(self.path)
 
     @contextlib.contextmanager
-    def _as_ours(self, done: str) -> Iterator[None]:
+    def telling(self, done: str) -> Iterator[None]:
+        """Turns foreign errors into ours: the file can't be `done`."""
         try:
             yield
         except FOREIGN_ERRORS as error:

@@ -84,7 +84,10 @@ class Display:
         with Live(bar, console=self._console, refresh_per_second=1 / BAR_S, transient=True):
             while True:
                 tally = self.tally
-                bar.update(task, total=tally.total, completed=tally.settled, description=progress_line(tally))
+                settled, total = tally.settled, tally.total
+                if total is None and tally.shards is not None:
+                    settled, total = tally.shards_done, tally.shards
+                bar.update(task, total=total, completed=settled, description=progress_line(tally))
                 await asyncio.sleep(BAR_S)
 
 
@@ -93,10 +96,13 @@ def progress_line(tally: Tally) -> str:
     parts = [f"{tally.done} done, {tally.failed} failed, {tally.skipped + tally.edited} skipped"]
     if tally.total is not None:
         parts[0] += f" of {tally.total}"
+    if tally.shards is not None:
+        parts.append(f"{tally.shards_done} of {tally.shards} shards")
     if tally.done:
         parts.append(f"{tally.rate:.1f} images/s")
     if tally.remaining_s is not None:
-        parts.append(f"{timedelta(seconds=round(tally.remaining_s))} left")
+        about = "about " if tally.total is None else ""
+        parts.append(f"{about}{timedelta(seconds=round(tally.remaining_s))} left")
     return ", ".join(parts)
 
 

@@ -23,6 +23,7 @@ from adapter.dataset.run import Conditions, Run
 from adapter.dataset.shards.new_tars import NewTars, check_apart
 from adapter.dataset.shards.parquet_samples import Columns
 from adapter.dataset.shards.row_layout import Layout
+from adapter.dataset.shards.shard_counting import counting_shards
 from adapter.dataset.shards.shard_decision import Leave, Refuse
 from adapter.dataset.shards.shard_list import find_shards
 from adapter.dataset.shards.shard_outlet import ShardOutlet
@@ -141,7 +142,8 @@ async def _carry_out(
             new_tars = NewTars(
                 order, order.tars, settings.max_file_bytes, emit=take, should_stop=lambda: run.interrupted
             )
-        with interrupting(run):
+        counting = contextlib.nullcontext() if conditions.limit else counting_shards(order, tally)
+        with interrupting(run), counting:
             async with display.shown():
                 async with contextlib.nullcontext() if new_tars is None else new_tars.being_made():
                     code = await outcome(run, tally, display)

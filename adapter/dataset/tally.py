@@ -11,6 +11,7 @@ from adapter.dataset.events import (
     CaptioningBegan,
     EngineBack,
     Event,
+    ShardDone,
     ShardLeft,
     TextEdited,
     TextFailed,
@@ -64,6 +65,10 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
     total: int | None = None  # texts in all, once they are counted
+    shards: int | None = None  # in all, where there are any
+    shards_done: int = 0  # by this run, or before
+    shards_to_make: int | None = None  # when the run began, once they are counted
+    shards_made: int = 0  # by this run
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None  # on the same clock
     resting_s: float = 0.0  # without an engine
@@ -85,10 +90,16 @@ class Tally:
 
     @property
     def remaining_s(self) -> float | None:
-        """An estimate of the time that is left, None while there is nothing to base it on."""
-        if self.total is None or not self.done:
-            return None
-        return max(0, self.total - self.settled) / self.rate
+        """An estimate of the time that is left, None while there is nothing to base it on.
+
+        Where nobody knows how many texts there are it goes by shards, once one was made.
+        """
+        if self.total is not None and self.done:
+            return max(0, self.total - self.settled) / self.rate
+        if self.shards_to_make is not None and self.shards_made and self.total is None:
+            left = max(0, self.shards_to_make - self.shards_made)
+            return left * (self.seconds - self.resting_s) / self.shards_made
+        return None
 
     def end(self) -> None:
         """Stops the clock, for whoever looks at the counts later."""
@@ -108,6 +119,10 @@ class Tally:
                 self.edited += 1
             case ShardLeft(_, texts):
                 self.skipped += texts
+                self.shards_done += 1
+            case ShardDone():
+                self.shards_made += 1
+                self.shards_done += 1
             case TextsLost(texts):
                 self.done -= texts
             case TextFailed(failure):
@@ -143,7 +158,8 @@ class Tally:
 
     def as_dict(self) -> dict[str, Any]:
         """Gives the counts for programs."""
-        return {
+        shards = {} if self.shards is None else {"shards": {"done": self.shards_done, "of": self.shards}}
+        return shards | {
             "done": self.done,
             "skipped": self.skipped,
             "edited": self.edited,

@@ -3,6 +3,7 @@
 The shard is read a second time, one piece in memory at one time, and stays as it is.
 """
 
+import hashlib
 import io
 import re
 import tarfile
@@ -20,9 +21,10 @@ from adapter.errors import StoreError
 from adapter.images.image_name import has_image_extension
 from adapter.images.signatures import extension_of
 
-# In the global header, with which the tar begins: the digest of the output that the captions are from.
-MARK = "JOYCAPTION.captions"
-MARKED = re.compile(rb" JOYCAPTION\.captions=([0-9a-f]+)\n")
+# In the global header, with which the tar begins: the output and the shard that it was made from.
+MARK = "JOYCAPTION.made_from"
+MARKED = re.compile(rb" JOYCAPTION\.made_from=([0-9a-f]+) ([0-9a-f]+)\n")
+SHARD_DIGEST_BYTES = 16  # of its name, which itself may be nobody's business
 HEAD_BYTES, TYPE_AT = 1024, 156
 PIECE_BYTES = 2**18
 # Uploads go on in the background, and would fill the memory where the shard comes faster than they go.
@@ -33,17 +35,24 @@ class _StoppedError(Exception):
     """Nobody wants the tar any more."""
 
 
-def mark_of(place: Place) -> str | None:
-    """Gives the digest of the output that the tar was made from, empty where it isn't ours.
+@dataclass(frozen=True)
+class Mark:
+    """What a tar was made from: digests of an output, and of a shard's name; empty where it isn't ours."""
 
-    None where there is no tar. Raises StoreError.
-    """
+    captions: str = ""
+    shard: str = ""
+
+
+def mark_at(place: Place) -> Mark | None:
+    """Reads the mark of the tar there; None where there is none. Raises StoreError."""
     if place.fingerprint() is None:
         return None
     with place.stream(HEAD_BYTES) as stream, place.telling("read"):
         head = stream.read(HEAD_BYTES)
     found = MARKED.search(head)
-    return found[1].decode() if found and head[TYPE_AT : TYPE_AT + 1] == tarfile.XGLTYPE else ""
+    if found is None or head[TYPE_AT : TYPE_AT + 1] != tarfile.XGLTYPE:
+        return Mark()
+    return Mark(*(digest.decode() for digest in found.groups()))
 
 
 @dataclass
@@ -59,6 +68,11 @@ class CaptionedTar:
     _texts: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     _done: set[str] = field(default_factory=set, repr=False)  # keys
     _waiting_bytes: int = 0  # for the upload
+
+    @property
+    def mark(self) -> Mark:
+        name = self.shard.name.encode(errors="surrogateescape")
+        return Mark(self.captions.digest, hashlib.blake2b(name, digest_size=SHARD_DIGEST_BYTES).hexdigest())
 
     def write(self) -> int | None:
         """Writes the tar, which appears whole or not at all, and gives the number of its samples.
@@ -76,7 +90,7 @@ class CaptionedTar:
                     mode="w|",
                     bufsize=PIECE_BYTES,
                     format=tarfile.PAX_FORMAT,
-                    pax_headers={MARK: self.captions.digest},
+                    pax_headers={MARK: f"{self.mark.captions} {self.mark.shard}"},
                 ) as tar:
                     self._copy(tar, file)
                 if missing := len(self._texts.keys() - self._done):

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 
 from adapter.dataset.events import Emit, Event, ShardDone, ShardLeft, TarWritten, TextFailed
 from adapter.dataset.records import to_failure
-from adapter.dataset.shards.captioned_tar import CaptionedTar, mark_of
-from adapter.dataset.shards.captions_file import CaptionsFile, captions_at
+from adapter.dataset.shards.captioned_tar import CaptionedTar, mark_at
+from adapter.dataset.shards.captions_file import captions_at
 from adapter.dataset.shards.same_place import is_same_place
 from adapter.dataset.shards.shard_list import Shard
 from adapter.dataset.shards.shard_planning import ShardOrder
@@ -70,27 +70,32 @@ class NewTars:
                 self._emit(TextFailed(to_failure(shard.name, tar.shown, error)))
 
     async def _make(self, shard: Shard, tar: Place) -> None:
-        captions, mark = await asyncio.to_thread(self._look, shard, tar)
-        if captions is None or mark == captions.digest:
+        new = await asyncio.to_thread(self._wanted, shard, tar)
+        if new is None:
             return
-        one = CaptionedTar(
-            shard, captions, tar, self._order.columns, self._max_bytes, should_stop=self._should_stop
-        )
         async with self._writing:
-            samples = await asyncio.to_thread(one.write)
+            samples = await asyncio.to_thread(new.write)
         if samples is not None:
-            self._emit(TarWritten(tar.shown, samples, captions.rows - samples))
+            self._emit(TarWritten(tar.shown, samples, new.captions.rows - samples))
 
-    def _look(self, shard: Shard, tar: Place) -> tuple[CaptionsFile | None, str | None]:
-        """Looks at the captions, and at the mark of the tar that is there. Raises StoreError."""
+    def _wanted(self, shard: Shard, tar: Place) -> CaptionedTar | None:
+        """Gives the tar to be made; None where there are no captions, or it is there. Raises StoreError."""
         captions = captions_at(self._output_of(shard))
         if captions is None:
-            return None, None
-        mark = mark_of(tar)
+            return None
+        new = CaptionedTar(
+            shard, captions, tar, self._order.columns, self._max_bytes, should_stop=self._should_stop
+        )
+        found = mark_at(tar)
+        if found is None:
+            return new
         # The shard may be a tar of ours itself, in a store that has another name here.
-        if mark == "" or (mark and tar.fingerprint() == shard.place.fingerprint()):
+        is_shard = tar.fingerprint() == shard.place.fingerprint()
+        if found.captions == captions.digest and not is_shard:
+            return None
+        if found.shard != new.mark.shard or is_shard:
             raise StoreError(f"{tar.shown} is there already, and was not made from this shard: move it away")
-        return captions, mark
+        return new
 
     def _output_of(self, shard: Shard) -> Place:
         return self._order.output.below(f"{shard.stem}.parquet")

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from adapter.dataset.shards.captioned_tar import CaptionedTar, mark_of, member_key
+from adapter.dataset.shards.captioned_tar import CaptionedTar, Mark, mark_at, member_key
 from adapter.dataset.shards.captions_file import captions_at
 from adapter.dataset.shards.parquet_samples import Columns
 from adapter.dataset.shards.row_layout import About, Layout, column, to_file
@@ -74,7 +74,7 @@ def test_files_stay_as_they_are_and_each_caption_is_beside_its_image(folder: Pla
     assert new["000000000.txt"] == b"one"
     assert new["000000002.txt"].decode() == "due é"
     assert all(new[name] == before[name] for name in new if not name.endswith(".txt"))
-    assert mark_of(tar.place) == tar.captions.digest
+    assert mark_at(tar.place) == tar.mark
     with folder.below("a.tar").stream() as stream:
         assert stream.read() == whole
     assert [place.name for place in folder.below("new").files()] == ["a.tar"]
@@ -124,7 +124,7 @@ def test_a_shard_that_has_changed_leaves_the_tar_that_was_there(folder: Place) -
     assert first.write() == 1
     with pytest.raises(StoreError, match=r"a\.tar has changed: 1 captioned images are gone"):
         new_tar(folder, {"000000000": "one", "x": "two"}).write()
-    assert mark_of(first.place) == first.captions.digest
+    assert mark_at(first.place) == first.mark
     assert [place.name for place in folder.below("new").files()] == ["a.tar"]
 
 
@@ -168,10 +168,10 @@ def test_a_rows_key_can_be_read_back_from_its_name(key: str) -> None:
 def test_a_tar_of_somebody_else_has_no_mark(tmp_path: Path) -> None:
     """Neither has one that holds a member which says so."""
     place = place_of(str(tmp_path / "a.tar"))
-    assert mark_of(place) is None
-    for content in (b"", webdataset(1), tar_of([("a.png", b"30 JOYCAPTION.captions=ab\n")])):
+    assert mark_at(place) is None
+    for content in (b"", webdataset(1), tar_of([("a.png", b"30 JOYCAPTION.made_from=ab cd\n")])):
         place.write(content)
-        assert mark_of(place) == ""
+        assert mark_at(place) == Mark()
 
 
 def test_the_same_captions_make_the_same_tar(tmp_path: Path) -> None:

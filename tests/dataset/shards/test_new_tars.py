@@ -26,7 +26,7 @@ def order_in(folder: Path, shards: Sequence[str]) -> ShardOrder:
     output = place_of(str(folder / "out"))
     for name in shards:
         stem = Path(name).stem
-        about = About(name, LAYOUT.settings)
+        about = About(str(folder / name), LAYOUT.settings)
         rows = [{"key": "000000000", "caption": f"of {stem}"}]
         output.below(f"{stem}.parquet").write(to_file(LAYOUT.table(rows), about))
     return ShardOrder(find_shards([str(folder / name) for name in shards]), output, LAYOUT)
@@ -78,6 +78,18 @@ async def test_a_shard_that_is_its_own_new_tar_is_never_replaced(tmp_path: Path)
     assert isinstance(failed, TextFailed)
     assert "was not made from this shard" in failed.failure.message
     assert (tmp_path / "a.tar").read_bytes() == before
+
+
+async def test_a_tar_of_another_shard_is_never_replaced(tmp_path: Path) -> None:
+    """Both have one name, in different folders."""
+    for name in ("x/a.tar", "y/a.tar"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(webdataset(1))
+    tars = place_of(str(tmp_path / "new"))
+    for name, expected in (("x/a.tar", TarWritten), ("y/a.tar", TextFailed)):
+        order = order_in(tmp_path / name[0], [f"../{name}"])
+        (event,) = await made(order, tars, [ShardLeft(order.shards[0].name, 1, 0, "")])
+        assert isinstance(event, expected)
 
 
 async def test_a_broken_output_fails_alone(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Shards and their outputs for tests."""
 
 import io
+import random
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -42,6 +43,23 @@ def webdataset(count: int, first: int = 0) -> bytes:
             (f"{number:09}.json", b"{}"),
         ]
     return tar_of(members)
+
+
+def damaged(content: bytes, chance: random.Random) -> bytes:
+    """Gives what is left of a file after some accidents."""
+    found = bytearray(content)
+    for _ in range(chance.choice((1, 1, 3, 20))):
+        at = chance.randrange(len(found) + 1)
+        match chance.randrange(4):
+            case 0:
+                found[at : at + 1] = chance.randbytes(1)
+            case 1:
+                del found[at : at + chance.choice((1, 512, 5000))]
+            case 2:
+                found[at:at] = chance.randbytes(chance.choice((1, 512)))
+            case _:
+                found[at : at + 512] = bytes([chance.choice((0, 255, 48))]) * 512
+    return bytes(found)
 
 
 def write_parquet(path: Path, columns: dict[str, Any]) -> None:

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow
 from pyarrow import parquet
 
 from adapter.dataset.shards.row_layout import about_of, column
-from adapter.dataset.shards.store import Place, reason_of
+from adapter.dataset.shards.store import FOREIGN_ERRORS, Place, reason_of
 from adapter.errors import StoreError
 
 LENGTH_AT = -8  # from the end of a Parquet file: its footer's length in 4 bytes, and 4 that say what it is
@@ -37,9 +36,10 @@ class CaptionsFile:
         with self.place.random_access() as file:
             try:
                 table = parquet.read_table(file, columns=["key", *columns])
+                table.validate(full=True)  # or its texts may be no UTF-8
                 keys, *captions = (table[name].to_pylist() for name in ("key", *columns))
-            except (KeyError, pyarrow.ArrowException) as error:
-                raise StoreError(f"{self.place.shown} has not the columns that it should have") from error
+            except (KeyError, *FOREIGN_ERRORS) as error:
+                raise StoreError(f"{self.place.shown} is damaged: {reason_of(error)}") from error
         found = zip(keys, zip(*captions, strict=True), strict=True)
         return {key: texts for key, texts in found if None not in texts}
 
@@ -58,7 +58,7 @@ def captions_at(place: Place) -> CaptionsFile | None:
             if about is None or about.incomplete:
                 return None
             return CaptionsFile(place, tuple(about.settings), _footer_digest(file), opened.metadata.num_rows)
-        except (pyarrow.ArrowException, OSError) as error:
+        except FOREIGN_ERRORS as error:
             raise StoreError(f"{place.shown} is damaged: {reason_of(error)}") from error
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from adapter.dataset.events import Emit, Event, ShardDone, ShardLeft, TarWritten, TextFailed
 from adapter.dataset.records import to_failure
@@ -39,6 +40,8 @@ class NewTars:
         self._shards |= {self._output_of(shard).shown: shard for shard in order.shards}
         self._waiting: asyncio.Queue[Shard | None] = asyncio.Queue()
         self._writing = asyncio.Lock()  # one at a time: the run needs the disk and the processor too
+        # The run's own writing waits for none of these.
+        self._threads = ThreadPoolExecutor(MAX_LOOKS, "tars")
 
     def take(self, event: Event) -> None:
         """Has the tar of a shard made whose output is finished."""
@@ -58,6 +61,7 @@ class NewTars:
             for _ in makers:
                 self._waiting.put_nowait(None)
             await asyncio.gather(*makers)
+            self._threads.shutdown(wait=False)
 
     async def _make_all(self) -> None:
         while (shard := await self._waiting.get()) is not None:
@@ -70,11 +74,12 @@ class NewTars:
                 self._emit(TextFailed(to_failure(shard.name, tar.shown, error)))
 
     async def _make(self, shard: Shard, tar: Place) -> None:
-        new = await asyncio.to_thread(self._wanted, shard, tar)
+        loop = asyncio.get_running_loop()
+        new = await loop.run_in_executor(self._threads, self._wanted, shard, tar)
         if new is None:
             return
         async with self._writing:
-            samples = await asyncio.to_thread(new.write)
+            samples = await loop.run_in_executor(self._threads, new.write)
         if samples is not None:
             self._emit(TarWritten(tar.shown, samples, new.captions.rows - samples))
 

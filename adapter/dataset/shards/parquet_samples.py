@@ -9,6 +9,7 @@ from pyarrow import parquet, types
 
 from adapter.dataset.records import on_one_line
 from adapter.dataset.shards.sample import Sample, sample_of, too_large
+from adapter.dataset.shards.store import FOREIGN_ERRORS
 from adapter.errors import ImageDamagedError, InvalidRequestError, StoreError
 
 BATCH_ROWS = 8  # in memory at one time
@@ -48,10 +49,9 @@ class ParquetSamples:
             for batch in opened.iter_batches(BATCH_ROWS, columns=wanted, use_threads=False):
                 keys = batch.column(key) if key else range(row, row + batch.num_rows)
                 for cell, own in zip(batch.column(image), keys, strict=True):
-                    name = own.as_py() if key else own
-                    yield sample_of("" if name is None else str(name), self._bytes(cell))
+                    yield sample_of(_text(own) if key else str(own), self._bytes(cell))
                 row += batch.num_rows
-        except (pyarrow.ArrowException, OSError) as error:
+        except FOREIGN_ERRORS as error:
             reason = on_one_line(str(error))
             raise StoreError(f"{self.name} breaks off or is damaged: {reason}") from error
 
@@ -87,6 +87,15 @@ class ParquetSamples:
         if not _has(schema, name, is_right):
             raise InvalidRequestError(f"{self.name} has no column {name} that {flag} could mean")
         return name
+
+
+def _text(key: Any) -> str:
+    """Gives a row's key, empty for none; bytes that are no UTF-8 stay what they are, as in names of files."""
+    if not key.is_valid:
+        return ""
+    if types.is_integer(key.type):
+        return str(key.as_py())
+    return bytes(key.as_buffer()).decode(errors="surrogateescape")
 
 
 def _has(schema: Any, name: str, is_right: Any) -> bool:

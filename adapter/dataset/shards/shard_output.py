@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from adapter.dataset.shards.row_layout import About, Layout, Row, about_of, to_file
 from adapter.dataset.shards.shard_list import Shard
-from adapter.dataset.shards.store import Place, reason_of
+from adapter.dataset.shards.store import FOREIGN_ERRORS, Place, reason_of
 from adapter.errors import StoreError
 
 PARTS = "_parts"
@@ -37,8 +37,11 @@ def read_kept(place: Place, *, rows: bool) -> Kept:
         try:
             opened = parquet.ParquetFile(file)
             about = about_of(opened.schema_arrow.metadata)
-            return Kept(place, about, opened.read() if rows and about is not None else None)
-        except (pyarrow.ArrowException, OSError) as error:
+            table = opened.read() if rows and about is not None else None
+            if table is not None:
+                table.validate(full=True)  # or its texts may be no UTF-8
+            return Kept(place, about, table)
+        except FOREIGN_ERRORS as error:
             raise StoreError(f"{place.shown} is damaged: {reason_of(error)}") from error
 
 

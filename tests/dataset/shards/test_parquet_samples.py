@@ -1,15 +1,18 @@
 """The images of Parquet files."""
 
 import io
+import random
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from adapter.dataset.shards.parquet_samples import Columns, ParquetSamples
 from adapter.dataset.shards.sample import Sample
-from adapter.errors import ImageDamagedError, ImageTooLargeError, InvalidRequestError, StoreError
-from tests.shards import write_parquet
+from adapter.errors import ImageDamagedError, ImageError, ImageTooLargeError, InvalidRequestError, StoreError
+from tests.shards import damaged, shade, write_parquet
 
 
 def samples(path: Path, columns: Columns, max_bytes: int = 1000) -> list[Sample]:
@@ -52,6 +55,15 @@ def test_columns_that_are_missing_are_told(
         samples(tmp_path / "a.parquet", Columns(**columns))
 
 
+def test_a_key_that_is_no_utf_8_is_escaped(tmp_path: Path) -> None:
+    """Whoever wrote the file took bytes for text; a row without a key has an error."""
+    keys = pyarrow.array([b"a\x95", b"b", None]).view(pyarrow.string())
+    parquet.write_table(pyarrow.table({"jpg": [b"x", b"y", b"z"], "key": keys}), tmp_path / "a.parquet")
+    first, second, third = samples(tmp_path / "a.parquet", Columns())
+    assert (first, second) == (Sample("a\\udc95", b"x"), Sample("b", b"y"))
+    assert isinstance(third.image, ImageError)
+
+
 def test_cells_without_bytes_or_with_too_many_are_errors(tmp_path: Path) -> None:
     """The rows around them are good."""
     cells = [
@@ -73,3 +85,23 @@ def test_what_is_no_parquet_file_is_an_error(content: bytes) -> None:
     """Whatever its name is."""
     with pytest.raises(StoreError, match=r"a\.parquet breaks off"):
         list(ParquetSamples(io.BytesIO(content), "a.parquet", 10))
+
+
+@pytest.mark.parametrize("compression", ["none", "snappy", "zstd"])
+def test_whatever_a_parquet_file_holds_it_is_read_or_told_to_be_damaged(
+    tmp_path: Path, compression: str
+) -> None:
+    """Bytes are changed, lost and added, and blocks overwritten, at random."""
+    cells = [{"bytes": shade(number), "path": ""} for number in range(60)]
+    table = pyarrow.table({"image": cells, "key": [str(number) for number in range(60)]})
+    parquet.write_table(table, tmp_path / "a.parquet", compression=compression, row_group_size=25)
+    whole = (tmp_path / "a.parquet").read_bytes()
+    chance = random.Random(compression)
+    for _ in range(100):
+        file = pyarrow.BufferReader(damaged(whole, chance))
+        try:
+            found = list(ParquetSamples(file, "a.parquet", 1000))
+        except (StoreError, InvalidRequestError) as error:
+            assert "a.parquet" in error.message
+        else:
+            assert len(found) <= 60

@@ -61,3 +61,17 @@ async def test_failures_are_retried_only_where_there_is_an_output(tmp_path: Path
     (left,) = events(planned)
     assert isinstance(left, ShardLeft)
     assert left.why == "it has no output yet"
+
+
+async def test_an_output_that_is_damaged_fails_alone(tmp_path: Path) -> None:
+    """Also where it is a part of one; the next shard is planned."""
+    for name in ("a.tar", "b.tar", "c.tar"):
+        (tmp_path / name).write_bytes(webdataset(1))
+    (tmp_path / "out/_parts/b").mkdir(parents=True)
+    for name in ("a.parquet", "_parts/b/0.parquet"):
+        (tmp_path / "out" / name).write_bytes(b"PAR1 and nothing else PAR1")
+    order = ShardOrder(find_shards([f"{tmp_path}/*.tar"]), place_of(str(tmp_path / "out")), Layout([RECIPE]))
+    planned = list(ShardPlanner(order, ShardOutlet(order.layout, lambda _: None, 60), 10_000).plan())
+    told = [event.failure.message for event in events(planned) if isinstance(event, TextFailed)]
+    assert [" is damaged: " in message for message in told] == [True, True]
+    assert [one.output.shard.stem for one in planned if isinstance(one, ShardJob)] == ["c"]

@@ -1,6 +1,7 @@
 """The images of tars, which come from anybody."""
 
 import io
+import random
 import tarfile
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from adapter.dataset.shards.sample import MAX_KEY_BYTES, Sample
 from adapter.dataset.shards.tar_samples import MAX_HEADER_BYTES, TarSamples
 from adapter.errors import CaptionError, ImageError, ImageTooLargeError, StoreError
-from tests.shards import tar_of, webdataset
+from tests.shards import damaged, tar_of, webdataset
 
 
 def samples(content: bytes, max_bytes: int = 1000) -> TarSamples:
@@ -99,3 +100,17 @@ def test_what_is_no_tar_is_an_error() -> None:
     for content in (b"", b"no tar" * 500, bytes(range(256)) * 8):
         with pytest.raises(StoreError):
             list(samples(content))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_a_tar_holds_it_is_read_or_told_to_be_damaged(seed: int) -> None:
+    """Bytes are changed, lost and added, and blocks overwritten, at random."""
+    chance = random.Random(seed)
+    for _ in range(30):
+        content = damaged(webdataset(20), chance)
+        try:
+            found = list(samples(content))
+        except StoreError as error:
+            assert "a.tar" in error.message
+        else:
+            assert len(found) <= 20

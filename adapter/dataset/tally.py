@@ -68,7 +68,8 @@ class Tally:
     shards: int | None = None  # in all, where there are any
     shards_done: int = 0  # by this run, or before
     shards_to_make: int | None = None  # when the run began, once they are counted
-    shards_made: int = 0  # by this run
+    shards_made: int = 0  # by this run,
+    shards_made_s: float = 0.0  # in so long, the time without an engine left out
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None  # on the same clock
     resting_s: float = 0.0  # without an engine
@@ -97,8 +98,8 @@ class Tally:
         if self.total is not None and self.done:
             return max(0, self.total - self.settled) / self.rate
         if self.shards_to_make is not None and self.shards_made and self.total is None:
-            left = max(0, self.shards_to_make - self.shards_made)
-            return left * (self.seconds - self.resting_s) / self.shards_made
+            left_s = (self.shards_to_make - self.shards_made) * self.shards_made_s / self.shards_made
+            return max(0, left_s - (self.seconds - self.resting_s - self.shards_made_s))
         return None
 
     def end(self) -> None:
@@ -122,6 +123,7 @@ class Tally:
                 self.shards_done += 1
             case ShardDone():
                 self.shards_made += 1
+                self.shards_made_s = self.seconds - self.resting_s
                 self.shards_done += 1
             case TextsLost(texts):
                 self.done -= texts

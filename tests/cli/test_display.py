@@ -25,8 +25,10 @@ def test_progress_line_tells_counts_rate_and_what_is_left() -> None:
     assert progress_line(tally(skipped=3)) == "0 done, 0 failed, 3 skipped"
     line = progress_line(tally(done=20, failed=1, skipped=9, total=130))
     assert line == "20 done, 1 failed, 9 skipped of 130, 2.0 images/s, 0:00:50 left"
-    line = progress_line(tally(done=20, shards=9, shards_done=4, shards_to_make=6, shards_made=1))
-    assert line == "20 done, 0 failed, 0 skipped, 4 of 9 shards, 2.0 images/s, about 0:00:50 left"
+    line = progress_line(
+        tally(done=20, shards=9, shards_done=4, shards_to_make=6, shards_made=2, shards_made_s=9)
+    )
+    assert line == "20 done, 0 failed, 0 skipped, 4 of 9 shards, 2.0 images/s, about 0:00:17 left"
 
 
 def test_summary_has_reasons_with_examples() -> None:

@@ -73,6 +73,9 @@ def test_time_goes_by_shards_once_one_was_made() -> None:
     for _ in range(2):
         tally.take(ShardDone("b.parquet", 1, 0))
     assert tally.remaining_s == pytest.approx(30, abs=1)
+    tally.started -= 10
+    assert tally.remaining_s == pytest.approx(20, abs=1)
+    tally.started += 10
     assert (tally.shards_done, tally.skipped) == (3, 7)
     tally.total, tally.done = 9, 1
     assert tally.remaining_s == pytest.approx(20, abs=1)

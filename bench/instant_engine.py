@@ -3,7 +3,8 @@
 It speaks as much of vLLM's HTTP as the service asks for, on a Unix socket, and looks at nothing of a
 request but its head and its end, so that it costs next to nothing itself. Its answer always says the
 same; with --echo it is the prompt, and `/asked-twice` tells how many prompts came more than once. With
---delay-s every answer takes that long, except to the self-check. With --broken 0.03 that share of the answers
+--delay-s every answer takes that long, except to the self-check, and with --at-once so many are made at one
+time while the others wait, as `/metrics` tells. With --broken 0.03 that share of the answers
 is bad, in all the ways in which captions are; `/asked` tells how many answers there were.
 """
 
@@ -11,7 +12,10 @@ import argparse
 import asyncio
 import random
 import re
-from collections import Counter
+import sys
+from collections import Counter, deque
+from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 import orjson
@@ -44,14 +48,35 @@ MODELS = {"object": "list", "data": [{"id": MODEL, "root": MODEL}]}
 class Asked:
     """Holds what all connections share."""
 
-    def __init__(self, *, echo: bool, delay_s: float, broken: float = 0.0) -> None:
+    def __init__(self, *, echo: bool, delay_s: float, broken: float = 0.0, at_once: int = 0) -> None:
         self.echo = echo
+        self.at_once = at_once or sys.maxsize
+        self.running = 0
+        self.waiting: deque[Callable[[], None]] = deque()
         self.delay_s = delay_s
         self.broken = broken
         self.answers = 0
         self.chance = random.Random(16)
         self.prompts: Counter[bytes] = Counter()
         self.checks = count()
+
+    def after_delay(self, send: Callable[[], None]) -> None:
+        """Sends an answer when it would be made."""
+        if self.running >= self.at_once:
+            self.waiting.append(send)
+            return
+        self.running += 1
+        asyncio.get_running_loop().call_later(self.delay_s, self._end, send)
+
+    def _end(self, send: Callable[[], None]) -> None:
+        self.running -= 1
+        if self.waiting:
+            self.after_delay(self.waiting.popleft())
+        send()
+
+    def metrics(self) -> str:
+        """Tells how busy it is, as vLLM does."""
+        return f"vllm:num_requests_running {self.running}\nvllm:num_requests_waiting {len(self.waiting)}\n"
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -118,8 +143,10 @@ class Connection(asyncio.BufferedProtocol):
             is_stream = b'"stream":true' in self._tail
             answer = stream(text) if is_stream else reply(completion(text, finish_reason))
             if self._asked.delay_s and not is_check:
-                asyncio.get_running_loop().call_later(self._asked.delay_s, self._transport.write, answer)
+                self._asked.after_delay(partial(self._transport.write, answer))
                 return
+        elif self._path == b"/metrics":
+            answer = plain(self._asked.metrics())
         else:
             answer = reply(answers.get(self._path, {}))
         self._transport.write(answer)
@@ -157,6 +184,12 @@ def reply(body: object) -> bytes:
     )
 
 
+def plain(text: str) -> bytes:
+    """Gives a text as an HTTP response."""
+    head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: "
+    return f"{head}{len(text)}\r\n\r\n{text}".encode()
+
+
 def stream(text: str) -> bytes:
     """Gives a streamed chat completion with that text as an HTTP response."""
     events = []
@@ -175,8 +208,9 @@ async def main() -> None:
     parser.add_argument("--echo", action="store_true")
     parser.add_argument("--delay-s", type=float, default=0.0)
     parser.add_argument("--broken", type=float, default=0.0)
+    parser.add_argument("--at-once", type=int, default=0)
     given = parser.parse_args()
-    asked = Asked(echo=given.echo, delay_s=given.delay_s, broken=given.broken)
+    asked = Asked(echo=given.echo, delay_s=given.delay_s, broken=given.broken, at_once=given.at_once)
     server = await asyncio.get_running_loop().create_unix_server(
         lambda: Connection(asked), given.socket, backlog=1024
     )

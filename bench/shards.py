@@ -1,8 +1,8 @@
 """What do datasets in shards cost? `python bench/shards.py [--quick] [--parts disk,tars,store,memory]`.
 
-An engine that takes --delay-s for each answer is kept full by a plain client with prepared requests, 64 at
-one time: the bare rate, measured before, between and after the others. Then `joycaption caption` captions
-tars on the disk with as many requests (`disk`), writes new tars with captions besides (`tars`), and reads
+An engine that takes --delay-s for each answer, and makes 64 at one time, is kept full by a plain client with
+prepared requests: the bare rate, measured before, between and after the others. Then `joycaption caption`
+captions tars on the disk (`disk`), writes new tars with captions besides (`tars`), and reads
 the shards from a store that takes a second for each answer (`store`); each rate is printed as a share of the
 bare one. `memory` captions one tar of 10 000 images on an engine that answers at once, and tells the peak of
 the command's own resident set, and what its decoders had at that time.
@@ -43,7 +43,7 @@ from bench.stage import (
     record,
 )
 
-IN_FLIGHT = 64
+AT_ONCE, IN_FLIGHT = 64, 128
 IMAGES_IN_SHARD = 256
 IMAGES_IN_LARGE = 10_000
 DRAWN = 64  # pictures, which come again and again: this engine doesn't look at them
@@ -60,7 +60,7 @@ LIMITS = ImageLimits(2**30, 2**30)
 
 
 def main() -> None:
-    given = arguments(__doc__, parts="disk,tars,store,memory", images=0, delay_s=2.0)
+    given = arguments(__doc__, parts="disk,tars,store,memory", images=0, delay_s=4.0)
     images = given.images or (5 if given.quick else 20) * IMAGES_IN_SHARD
     parts = given.parts.split(",")
     figures: dict[str, Any] = {}
@@ -68,7 +68,7 @@ def main() -> None:
         folder = Path(scratch)
         files = [encoded(photograph(SIDE_PX, SIDE_PX, seed), "JPEG", quality=85) for seed in range(DRAWN)]
         if rated := [part for part in parts if part in DRIVES]:
-            with instant_engine(folder, f"--delay-s={given.delay_s}") as engine_url:
+            with instant_engine(folder, f"--delay-s={given.delay_s}", f"--at-once={AT_ONCE}") as engine_url:
                 figures |= shares(engine_url, folder, files, images, rated)
         if "memory" in parts:
             with instant_engine(folder) as engine_url:
@@ -108,14 +108,13 @@ def shares(
     rates: dict[str, float] = {}
     for part in parts:
         with DRIVES[part](folder / "data", folder / part) as (names, options):
-            ended = caption(engine_url, names, [*options, "--concurrency", str(IN_FLIGHT)])
-            rates[part] = ended["images_per_s"]
+            rates[part] = caption(engine_url, names, options)["images_per_s"]
         bare_rates.append(asyncio.run(bare(engine_url, files, images)))
     whole = sum(bare_rates) / len(bare_rates)
     told = ", ".join(f"{rate:.2f}" for rate in bare_rates)
     mean_kb = sum(map(len, files)) / len(files) / 1000
     print(
-        f"bare     {whole:6.2f} images/s ({told}) with {IN_FLIGHT} in flight, {images} JPEG files of "
+        f"bare     {whole:6.2f} images/s ({told}) with {AT_ONCE} made at one time, {images} JPEG files of "
         f"{mean_kb:.0f} kB in {len(shards)} tars"
     )
     for part, rate in rates.items():

@@ -22,17 +22,17 @@ from adapter.cli.captioning import carry_out
 from adapter.cli.files import load_book, raise_descriptor_limit
 from adapter.cli.option_group import option_group
 from adapter.cli.results import print_result
+from adapter.cli.text_place import layout_for, texts_for
 from adapter.dataset.decide import Existing
 from adapter.dataset.inputs.share import Share
 from adapter.dataset.order import Order
+from adapter.dataset.output_rules import check_output_rules
 from adapter.dataset.preview import preview
 from adapter.dataset.prompt_list import load_prompts
 from adapter.dataset.recipe import Recipe, recipe_like, recipes_for
 from adapter.dataset.run import Conditions
 from adapter.dataset.selection import Selection, open_datasets
 from adapter.dataset.texts.in_ledger import TextsInLedger
-from adapter.dataset.texts.sidecars import Sidecars
-from adapter.dataset.texts.text_store import Texts
 from adapter.errors import InvalidRequestError
 from adapter.field_names import fields_named
 from adapter.logs import configure
@@ -55,7 +55,8 @@ def caption(
     *datasets: Annotated[
         str,
         Parameter(
-            help="Folders and image files, or shards: *.tar and *.parquet, here or at URIs.",
+            help="Folders, image files, and metadata.jsonl or .csv with a column file_name; or shards: *.tar "
+            "and *.parquet, here or at URIs.",
             show_default=False,
         ),
     ],
@@ -77,7 +78,7 @@ def caption(
         settings.log_level if "log_level" in settings.model_fields_set else "error", settings.log_format
     )
     raise_descriptor_limit()
-    book = load_book(settings.styles_file)
+    book, layout = load_book(settings.styles_file), layout_for(written)
     if are_shards(datasets):
         return _caption_shards(
             datasets,
@@ -99,9 +100,10 @@ def caption(
             Share.parse(images.shard) if images.shard else None,
             running.ledger,
             images.follow_links,
+            None if written.sidecar else layout.text_column,
         ),
         recipes=_recipes(asked, sampled, written, settings, book),
-        texts=_texts(written, follow_links=images.follow_links),
+        texts=texts_for(written, follow_links=images.follow_links),
         conditions=Conditions(
             running.engine_patience, images.limit, engine_first=written.existing is not Existing.SKIP
         ),
@@ -109,9 +111,12 @@ def caption(
         history_bytes=running.history_bytes,
         retry_failed=images.retry_failed,
         output=Path(written.output) if written.output else None,
+        layout=layout,
         report=running.report,
         as_json=running.as_json,
     )
+    if order.output is not None:
+        check_output_rules(order.layout, order.output, order.selection, len(order.recipes))
     return show_plan(order) if running.dry_run else carry_out(order, settings, book)
 
 
@@ -178,22 +183,6 @@ def _caption_shards(
         settings=settings,
         book=book,
     )
-
-
-def _texts(written: TextOptions, *, follow_links: bool) -> Texts:
-    if written.sidecar:
-        return Sidecars(
-            written.existing,
-            written.extension,
-            written.full_name,
-            written.overwrite_edited,
-            follow_links=follow_links,
-        )
-    if not written.output:
-        raise InvalidRequestError("--no-sidecar leaves no place for the texts: add --output FILE")
-    if written.existing in (Existing.APPEND, Existing.PREPEND):
-        raise InvalidRequestError(f"--existing {written.existing} is for sidecars")
-    return TextsInLedger(written.existing, written.overwrite_edited)
 
 
 def _recipes(

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from adapter.dataset.dataset_layout import Format
 from adapter.dataset.decide import Existing
 from adapter.dataset.history import DEFAULT_MAX_BYTES
 
@@ -119,6 +120,12 @@ class TextOptions(OptionGroup):
         "are and KEY.txt beside each.",
     )
     sidecar: bool = Field(True, description="Write a text file beside each image.")
+    format: Format | None = Field(
+        None, description="Whose reader the file of --output is for; by default Hugging Face's imagefolder."
+    )
+    text_column: str = Field(
+        "", description="The column of texts in metadata.jsonl, .csv and .parquet; by default text."
+    )
 
 
 class RunOptions(BaseModel):

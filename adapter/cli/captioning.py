@@ -46,7 +46,7 @@ def carry_out(order: Order, settings: RunSettings, book: PromptBook) -> ExitCode
         for dataset in datasets:
             dataset.ledger.history.max_bytes = order.history_bytes
         if order.output is not None:
-            check_output(order.output, datasets[0].ledger)
+            check_output(order.output, datasets[0].ledger, order.layout)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_carry_out(order, settings, book, datasets))
 
@@ -101,7 +101,7 @@ def _finish(order: Order, datasets: list[Dataset], display: Display, code: ExitC
     try:
         if order.output is not None:
             styles = [recipe.style for recipe in order.recipes]
-            count = export(order.output, datasets, styles, order.texts)
+            count = export(order.output, datasets, styles, order.texts, order.layout)
             display.notice(f"{order.output}: {count} images")
         ledgers = {id(dataset.ledger): dataset.ledger for dataset in datasets}.values()
         if dropped := sum(ledger.history.dropped for ledger in ledgers):

@@ -82,6 +82,8 @@ def _refuse_unused(images: ImageOptions, written: TextOptions, running: RunOptio
         "--extension": written.extension != ".txt",
         "--full-name": written.full_name,
         "--overwrite-edited": written.overwrite_edited,
+        "--format": written.format,
+        "--text-column": written.text_column,
         "--ledger": running.ledger,
         f"--existing {written.existing}": written.existing in (Existing.APPEND, Existing.PREPEND),
     }

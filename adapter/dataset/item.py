@@ -18,9 +18,11 @@ class Fingerprint:
 class Item:
     """An image of a dataset. `key` names it there, on every machine alike: below a folder, its relative path.
 
-    `fingerprint` looks at the image anew each time, and gives None where it is gone.
+    `fingerprint` looks at the image anew each time, and gives None where it is gone. `text` is what the
+    dataset itself says about the image, where that counts: None where there is nothing.
     """
 
     key: str
     source: ImageSource
     fingerprint: Callable[[], Fingerprint | None] = field(repr=False, compare=False)
+    text: str | None = None

@@ -1,4 +1,4 @@
-"""Collects the texts of datasets in one file: `metadata.jsonl` as Hugging Face's imagefolder, or Parquet.
+"""Collects the texts of datasets in one file, in the layout that is asked for.
 
 It is made anew from the ledger and the texts at each end of a run, in a temporary file that then takes its
 place: so it is whole, has each image once, and shows what people changed by hand.
@@ -6,128 +6,127 @@ place: so it is whole, has each image once, and shows what people changed by han
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-import orjson
-
 from adapter.dataset import exports
+from adapter.dataset.collecting import collected
+from adapter.dataset.dataset_layout import FILE_NAME, DatasetLayout
+from adapter.dataset.inputs.metadata_list import is_metadata, listed_by
 from adapter.dataset.ledger import Ledger
 from adapter.dataset.new_file import create_anew
-from adapter.dataset.records import Entry, encodable
+from adapter.dataset.row_writers import Row, write_csv, write_image_lines, write_lines, write_object
 from adapter.dataset.selection import Dataset
 from adapter.dataset.texts.text_store import Texts
 from adapter.errors import InvalidRequestError, WriteError
 
 MAX_PARQUET_ROWS = 10_000  # in memory at one time
 
-Row = dict[str, str]
+PLAIN = DatasetLayout()
+MOVE_AWAY = "is there already, and was not written by this command or was changed since: move it away"
 
 
-def check_output(path: Path, ledger: Ledger) -> None:
+def check_output(path: Path, ledger: Ledger, layout: DatasetLayout = PLAIN) -> None:
     """Raises InvalidRequestError where `path` can't be an output, or holds what isn't ours to replace."""
-    if path.suffix not in (".jsonl", ".parquet"):
-        raise InvalidRequestError(f"--output {path} must end in .jsonl or .parquet")
+    layout.check(path, 1)
     if path.suffix == ".parquet":
         _parquet()
     if not path.parent.is_dir():
         raise InvalidRequestError(f"--output {path}: there is no folder {path.parent}")
-    if path.exists() and not exports.is_ours(path, ledger):
-        raise InvalidRequestError(
-            f"--output {path} is there already, and was not written by this command or was changed since: "
-            "move it away"
-        )
+    if exports.is_there(path) and not exports.is_ours(path, ledger):
+        hint = ", and caption it by its name to keep its columns" if _may_be_metadata(path, layout) else ""
+        raise InvalidRequestError(f"--output {path} {MOVE_AWAY}{hint}")
 
 
-def export(path: Path, datasets: Sequence[Dataset], styles: Sequence[str], texts: Texts) -> int:
+def _may_be_metadata(path: Path, layout: DatasetLayout) -> bool:
+    return layout.has_columns and is_metadata(str(path))
+
+
+def export(
+    path: Path,
+    datasets: Sequence[Dataset],
+    styles: Sequence[str],
+    texts: Texts,
+    layout: DatasetLayout = PLAIN,
+) -> int:
     """Writes the texts of `styles` of all datasets, and gives the number of images.
 
-    Raises WriteError, LedgerError.
+    Raises WriteError, LedgerError: also where the file was written, and there are images that it can't name.
     """
-    temporary = path.with_name(f".joycaption-{path.name}.tmp")
-    by_ledger: dict[int, list[Dataset]] = {}
-    for dataset in datasets:
-        by_ledger.setdefault(id(dataset.ledger), []).append(dataset)
-    count = 0
+    folder = os.path.dirname(os.path.abspath(path))
+    count = unnamed = 0
 
     def rows() -> Iterator[Row]:
-        nonlocal count
-        for sharing in by_ledger.values():
-            for row in _rows(path, sharing, styles, texts):
-                count += 1
-                yield row
+        nonlocal count, unnamed
+        for one in collected(datasets, styles, texts):
+            name = layout.name(folder, one.place)
+            if name is None:
+                unnamed += layout.has_columns or one.dataset.input.is_list
+                continue
+            if one.columns is not None and layout.has_columns:
+                content = layout.filled(one.columns, one.given.get(styles[0]))
+                if one.dataset.input.root != folder:
+                    content[FILE_NAME] = name
+            else:
+                content = layout.content(name, one.given, styles)
+            if content is not None:
+                count += bool(one.given)
+                yield name, content
 
-    write: Callable[[IO[bytes], Iterator[Row], Sequence[str]], None]
-    write = _write_jsonl if path.suffix == ".jsonl" else _write_parquet
+    write: Callable[[IO[bytes], Iterator[Row]], None]
+    columns = layout.columns(styles)
+    if (listed := listed_by(datasets[0].input)) is not None:
+        columns = list(dict.fromkeys([*listed.file.columns(), layout.text_column]))
+    match path.suffix:
+        case ".jsonl":
+            write = write_lines if layout.has_columns else write_image_lines
+        case ".json":
+            write = write_object
+        case ".csv":
+            write = partial(write_csv, columns)
+        case _:
+            write = partial(_write_parquet, columns)
+    replace_whole(path, lambda file: write(file, rows()), datasets[0].ledger)
+    if unnamed:
+        raise WriteError(
+            f"{path} is without {unnamed} images: --format {layout.format} can't name them from there"
+        )
+    return count
+
+
+def replace_whole(path: Path, write: Callable[[IO[bytes]], None], ledger: Ledger) -> None:
+    """Puts what `write` writes into the place of the file at `path`, whole or not at all.
+
+    What is there stays where it isn't as a run wrote it. Raises WriteError, LedgerError.
+    """
+    temporary = path.with_name(f".joycaption-{path.name}.tmp")
     try:
         with create_anew(str(temporary)) as file:
-            write(file, rows(), styles)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
+        # Somebody may have put a file of his own there since the run began.
+        if exports.is_there(path) and not path.is_dir() and not exports.is_ours(path, ledger):
+            raise WriteError(f"{path} {MOVE_AWAY}")
+        exports.announce(path, temporary, ledger)
         os.replace(temporary, path)
     except OSError as error:
         raise WriteError(f"{path} can't be written: {error.strerror}", error.errno or 0) from error
     finally:
         with contextlib.suppress(OSError):  # it has taken its place
             temporary.unlink()
-    exports.note(path, datasets[0].ledger)
-    return count
+    exports.note(path, ledger)
 
 
-def _rows(path: Path, sharing: Sequence[Dataset], styles: Sequence[str], texts: Texts) -> Iterator[Row]:
-    """Yields the rows of the datasets that share a ledger."""
-    folder = str(path.absolute().parent)
-    for image, entries in groupby(sharing[0].ledger.entries(), lambda entry: entry.image):
-        dataset = next((dataset for dataset in sharing if dataset.has(image)), None)
-        if dataset is None:
-            continue
-        found = {
-            entry.style: _text(dataset, entry, texts)
-            for entry in entries
-            if entry.style in styles and _is_own(dataset, entry, texts)
-        }
-        given = {style: text for style, text in found.items() if text is not None}
-        if not given:
-            continue
-        place = dataset.place(image)
-        row = {
-            "file_name": encodable(
-                os.path.relpath(place, folder) if place.startswith(folder + os.sep) else place
-            )
-        }
-        if styles[0] in given:
-            row["text"] = given[styles[0]]
-        yield row | {f"text_{style}": text for style, text in given.items() if style}
-
-
-def _is_own(dataset: Dataset, entry: Entry, texts: Texts) -> bool:
-    """Tells whether the text is the one that its image has: a ledger may have come with the dataset."""
-    key = dataset.key(entry.image)
-    return key is not None and dataset.name(texts.name(key, entry.style)) == entry.output
-
-
-def _text(dataset: Dataset, entry: Entry, texts: Texts) -> str | None:
-    try:
-        return texts.read(dataset.place(entry.output), entry)
-    except WriteError:
-        return None
-
-
-def _write_jsonl(file: IO[bytes], rows: Iterator[Row], styles: Sequence[str]) -> None:
-    for row in rows:
-        file.write(orjson.dumps(row) + b"\n")
-
-
-def _write_parquet(file: IO[bytes], rows: Iterator[Row], styles: Sequence[str]) -> None:
+def _write_parquet(columns: Sequence[str], file: IO[bytes], rows: Iterable[Row]) -> None:
     pyarrow, parquet = _parquet()
-    names = ["file_name", "text", *(f"text_{style}" for style in styles if style)]
-    schema = pyarrow.schema([(name, pyarrow.string()) for name in names])
+    schema = pyarrow.schema([(name, pyarrow.string()) for name in columns])
     with parquet.ParquetWriter(file, schema) as writer:
-        chunk: list[Row] = []
-        for row in rows:
-            chunk.append(row)
+        chunk: list[Any] = []
+        for _, content in rows:
+            chunk.append(content)
             if len(chunk) == MAX_PARQUET_ROWS:
                 writer.write_table(pyarrow.Table.from_pylist(chunk, schema=schema))
                 chunk = []

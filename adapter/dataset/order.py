@@ -2,11 +2,12 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapter.dataset.claims import Claims
 from adapter.dataset.counting import counting
+from adapter.dataset.dataset_layout import DatasetLayout
 from adapter.dataset.history import DEFAULT_MAX_BYTES
 from adapter.dataset.item import Item
 from adapter.dataset.planning import Planned, Planner
@@ -29,6 +30,7 @@ class Order:
     history_bytes: int = DEFAULT_MAX_BYTES
     retry_failed: bool = False
     output: Path | None = None
+    layout: DatasetLayout = field(default_factory=DatasetLayout)
     report: Path | None = None
     as_json: bool = False
 

@@ -12,6 +12,7 @@ from adapter.dataset.item import Item
 from adapter.dataset.recipe import Recipe
 from adapter.dataset.records import FOUND, WRITTEN, Entry, Failure, to_failure
 from adapter.dataset.selection import Dataset
+from adapter.dataset.texts.own_text import standing
 from adapter.dataset.texts.text_store import Texts
 from adapter.dataset.work import Settled
 from adapter.errors import SidecarTakenError, WriteError
@@ -147,7 +148,7 @@ class Planner:
             return replace(facts, owner=os.path.basename(claimed_by))
         if owner := _owner(dataset, item, entry):
             return replace(facts, owner=owner)
-        text = self._texts.look(place, entry)
+        text = standing(item.text, entry, self._texts.look(place, entry))
         record = None
         if entry is not None:
             needs_sameness = text is not None and facts.existing is not Existing.SKIP

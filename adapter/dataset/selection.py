@@ -11,6 +11,8 @@ from adapter.dataset.inputs.file_list import FileList, NamedFiles
 from adapter.dataset.inputs.folder import Folder
 from adapter.dataset.inputs.image_file import key_below
 from adapter.dataset.inputs.input import Input
+from adapter.dataset.inputs.metadata_list import MetadataList, is_metadata, listed_by
+from adapter.dataset.inputs.metadata_rows import MetadataFile
 from adapter.dataset.inputs.share import Share, SharedInput
 from adapter.dataset.item import Item
 from adapter.dataset.ledger import Ledger
@@ -82,10 +84,13 @@ class Dataset:
         """Gives the items that the ledger has failures of. Raises LedgerError, InvalidRequestError."""
         for _ in self.input.items() if self.input.is_list else ():
             pass  # from now on it knows what it holds
-        for image, _ in groupby(self.ledger.failures(), lambda failure: failure.image):
-            key = self.key(image)
-            if key is not None:
-                yield self.input.item(key)
+        images = (image for image, _ in groupby(self.ledger.failures(), lambda failure: failure.image))
+        keys = (key for key in map(self.key, images) if key is not None)
+        if listed_by(self.input) is None:
+            yield from map(self.input.item, keys)
+        else:
+            failed = set(keys)  # only the rows know what else is said about them
+            yield from (item for item in self.input.items() if item.key in failed)
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,8 @@ class Selection:
     """Folders and files (`paths`) and a list of files (`from_file`), or the `share` of them that is meant.
 
     `ledger` is the ledger to use for all, by default each dataset has its own. Links to folders are followed
-    only with `follow_links`.
+    only with `follow_links`. `text_column` has the texts of metadata files among the paths; None where texts
+    are written beside the images, so that those don't count.
     """
 
     paths: Sequence[str] = ()
@@ -102,15 +108,18 @@ class Selection:
     share: Share | None = None
     ledger: Path | None = None
     follow_links: bool = False
+    text_column: str | None = None
 
     def inputs(self) -> list[Input]:
-        """Gives the inputs. Raises InvalidRequestError for paths that aren't there."""
+        """Gives the inputs. Raises InvalidRequestError for paths that aren't there, and broken metadata."""
         found: list[Input] = []
         files = []
         for path in self.paths:
             absolute = os.path.abspath(path)
             if os.path.isdir(absolute):
                 found.append(Folder(absolute, recursive=self.recursive, follow_links=self.follow_links))
+            elif is_metadata(absolute) and os.path.lexists(absolute):
+                found.append(self._listed_by(absolute))
             elif os.path.lexists(absolute):
                 files.append(absolute)
             else:
@@ -123,6 +132,11 @@ class Selection:
             raise InvalidRequestError("Say what to caption: folders, files, or --from-file LIST")
         share = self.share
         return found if share is None else [SharedInput(whole, share) for whole in found]
+
+    def _listed_by(self, path: str) -> MetadataList:
+        listed = MetadataList(MetadataFile(path, self.text_column), follow_links=self.follow_links)
+        listed.check()
+        return listed
 
 
 @contextlib.contextmanager

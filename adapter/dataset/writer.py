@@ -18,6 +18,7 @@ from adapter.dataset.ledger import Ledger
 from adapter.dataset.placing import placing
 from adapter.dataset.planning import Job, Task
 from adapter.dataset.records import WRITTEN, Entry, Failure, to_failure
+from adapter.dataset.texts.own_text import own_hash
 from adapter.dataset.texts.text_store import Staged, Texts
 from adapter.dataset.verdicts import Verdict
 from adapter.errors import BadCaptionError, CaptionError, EmptyCaptionError, LedgerError, WriteError
@@ -108,7 +109,7 @@ class Writer:
             return error
         if staged is None:
             return KeepEdited()
-        fingerprint = job.item.fingerprint()
+        fingerprint, own = job.item.fingerprint(), job.item.text
         entry = Entry(
             output=task.output,
             image=job.name,
@@ -119,7 +120,7 @@ class Writer:
             details=task.recipe.details(job.item.key, answer.weights),
             # Beside somebody's own words ours make a text that is theirs, which no later run replaces.
             hash=None if task.is_somebodys and self._texts.existing in ADDING else staged.hash,
-            previous_hash=staged.previous_hash,
+            previous_hash=staged.previous_hash if own is None else own_hash(own),
             text=staged.text,
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,

@@ -89,6 +89,12 @@ def worker_environment() -> dict[str, str]:
     return {"MALLOC_MMAP_THRESHOLD_": keep, "MALLOC_TRIM_THRESHOLD_": keep} | inherited
 
 
+def quiet_ray() -> None:
+    """Has Ray tell nobody of its use, in this process and in what it starts."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # else it warns of a later default
+
+
 def take_listener() -> int | None:
     """Gives the descriptor of a listening socket that whoever started this process has handed over.
 

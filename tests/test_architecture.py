@@ -39,6 +39,7 @@ PLACES_OF = {
     "prometheus_client": ("web",),
     "rich": ("cli",),
     "pyarrow": ("dataset.shards", "dataset.metadata_file"),
+    "ray": ("dataset.cluster.ray_cluster",),
     "fsspec": ("dataset.shards.store",),
     "cyclopts": ("cli",),
 }

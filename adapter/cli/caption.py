@@ -92,6 +92,8 @@ def caption(
         )
     if written.write_shards:
         raise InvalidRequestError("--write-shards is for shards")
+    if running.ray or running.ray_actors:
+        raise InvalidRequestError("--ray divides shards: it isn't for folders yet, see --shard for those")
     order = Order(
         selection=Selection(
             datasets,

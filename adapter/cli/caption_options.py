@@ -150,6 +150,17 @@ class RunOptions(BaseModel):
     save_every: float = Field(
         60.0, gt=0.0, description="How often captions of shards are made safe, in seconds; by default 60."
     )
+    ray: str = Field(
+        "",
+        description="Divide the shards among the machines of a Ray cluster: HOST:PORT, auto for that of this "
+        "machine, or local for one of its own on this machine.",
+    )
+    ray_actors: int | None = Field(
+        None,
+        ge=1,
+        description="Workers on the cluster; by default one for each GPU, and where there is none, or "
+        "--engine-url is given, one for each machine.",
+    )
     report: Path | None = Field(None, description="A CSV file for all failures.")
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = Field(
         False, description="Print the result as JSON."

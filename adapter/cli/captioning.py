@@ -3,16 +3,15 @@
 import asyncio
 import contextlib
 import signal
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Protocol
 
 import orjson
 import uvloop
 
-from adapter.caption.gate import OnFlaw, Quality
 from adapter.caption.prompts import PromptBook
-from adapter.captioner.admission import Admission
 from adapter.captioner.answering import Captioner
+from adapter.captioner.opened import opened_captioner
 from adapter.cli.display import Display, dropped_line, summary
 from adapter.cli.results import print_result
 from adapter.dataset.claims import Claims
@@ -25,14 +24,11 @@ from adapter.dataset.report import write_report
 from adapter.dataset.run import Run
 from adapter.dataset.selection import Dataset, open_datasets
 from adapter.dataset.tally import Tally
-from adapter.dataset.work import W
 from adapter.dataset.writer import Writer
-from adapter.engine.deployment import fleet_for, list_gpus
+from adapter.engine.deployment import list_gpus
 from adapter.engine.discovery import find_engines
-from adapter.engine.fleet import running
 from adapter.engine.leases import held
 from adapter.errors import CaptionError
-from adapter.images.preparation import Preparation
 from adapter.policy import ExitCode, Fault
 from adapter.settings import RunSettings
 
@@ -71,13 +67,24 @@ async def _carry_out(
             conditions=order.conditions,
             emit=take,
         )
-        with interrupting(run), order.counting(datasets, tally):
+        with interrupting(run.interrupt), order.counting(datasets, tally):
             async with display.shown():
                 code = await outcome(run, tally, display)
     return _finish(order, datasets, display, code)
 
 
-async def outcome(run: Run[W], tally: Tally, display: Display) -> ExitCode:
+class Interruptible(Protocol):
+    """A run, on this machine or on many."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was told to end early."""
+
+    async def complete(self) -> None:
+        """Works through all that there is."""
+
+
+async def outcome(run: Interruptible, tally: Tally, display: Display) -> ExitCode:
     """Completes the run, and gives the exit code. Raises InvalidRequestError and the like: wrong usage."""
     try:
         await run.complete()
@@ -89,7 +96,7 @@ async def outcome(run: Run[W], tally: Tally, display: Display) -> ExitCode:
     return final(ExitCode.DONE, run, tally)
 
 
-def final(code: ExitCode, run: Run[W], tally: Tally) -> ExitCode:
+def final(code: ExitCode, run: Interruptible, tally: Tally) -> ExitCode:
     """Gives the exit code of a run that has ended, with `code` where something ended it."""
     if run.interrupted and code in (ExitCode.DONE, ExitCode.SOME_FAILED):
         return ExitCode.INTERRUPTED
@@ -136,26 +143,15 @@ async def captioner_for(
             stack.enter_context(held(settings.run_dir, "a dataset run"))
         chosen = settings.model_copy(update={"engine_url": ",".join(urls) or None})
         gpus = () if urls else await list_gpus()
-        fleet = await stack.enter_async_context(running(fleet_for(chosen, book.system_prompt, gpus)))
-        # The run limits itself, and has its own patience with the engines.
-        captioner = Captioner(
-            fleet,
-            Preparation(chosen, chosen.roots),
-            Admission(lambda: sys.maxsize, 0),
-            quality=Quality(chosen.attempts, OnFlaw(chosen.on_flaw)),
-        )
-        try:
-            yield captioner
-        finally:
-            await captioner.drain(0)
+        yield await stack.enter_async_context(opened_captioner(chosen, book.system_prompt, gpus))
 
 
 @contextlib.contextmanager
-def interrupting(run: Run[W]) -> Iterator[None]:
-    """Lets Ctrl-C and SIGTERM end the run in order."""
+def interrupting(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Lets Ctrl-C and SIGTERM end a run in order, by `interrupt`."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, run.interrupt)
+        loop.add_signal_handler(number, interrupt)
     try:
         yield
     finally:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 
 import orjson
 import uvloop
@@ -13,21 +14,22 @@ from adapter.cli.caption_options import ImageOptions, RunOptions, TextOptions
 from adapter.cli.captioning import captioner_for, final, interrupting, outcome
 from adapter.cli.display import Display, summary
 from adapter.cli.results import print_result
+from adapter.config import quiet_ray
 from adapter.dataset.decide import Existing
 from adapter.dataset.events import Event, TextFailed
 from adapter.dataset.inputs.share import Share
-from adapter.dataset.pace import Pace
 from adapter.dataset.recipe import Recipe
+from adapter.dataset.records import Failure
 from adapter.dataset.report import open_report
-from adapter.dataset.run import Conditions, Run
+from adapter.dataset.run import Conditions
 from adapter.dataset.shards.new_tars import NewTars, check_apart
 from adapter.dataset.shards.parquet_samples import Columns
 from adapter.dataset.shards.row_layout import Layout
 from adapter.dataset.shards.shard_counting import counting_shards
 from adapter.dataset.shards.shard_decision import Leave, Refuse
 from adapter.dataset.shards.shard_list import find_shards
-from adapter.dataset.shards.shard_outlet import ShardOutlet
-from adapter.dataset.shards.shard_planning import ShardOrder, ShardPlanner, examine
+from adapter.dataset.shards.shard_planning import ShardOrder, examine
+from adapter.dataset.shards.shard_run import ShardTerms, shard_run
 from adapter.dataset.shards.store import place_of
 from adapter.dataset.tally import Tally
 from adapter.errors import InvalidRequestError, StoreError
@@ -49,7 +51,7 @@ def caption_shards(
 
     Raises InvalidRequestError and StoreError before anything is begun.
     """
-    _refuse_unused(images, written, running)
+    _refuse_unused(images, written, running, settings)
     order = ShardOrder(
         find_shards(names, Share.parse(images.shard) if images.shard else None),
         place_of(written.output),
@@ -66,11 +68,16 @@ def caption_shards(
     conditions = Conditions(
         running.engine_patience, images.limit, engine_first=written.existing is not Existing.SKIP
     )
+    terms = ShardTerms(conditions, running.concurrency, running.save_every)
+    if running.ray:
+        return _divide(order, terms, running, settings, book)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_carry_out(order, conditions, running, settings, book))
+        return runner.run(_carry_out(order, terms, running, settings, book))
 
 
-def _refuse_unused(images: ImageOptions, written: TextOptions, running: RunOptions) -> None:
+def _refuse_unused(
+    images: ImageOptions, written: TextOptions, running: RunOptions, settings: RunSettings
+) -> None:
     """Raises InvalidRequestError for options that mean nothing for shards, rather than ignore them."""
     if not written.output:
         raise InvalidRequestError(
@@ -87,8 +94,27 @@ def _refuse_unused(images: ImageOptions, written: TextOptions, running: RunOptio
         "--ledger": running.ledger,
         f"--existing {written.existing}": written.existing in (Existing.APPEND, Existing.PREPEND),
     }
+    if running.ray:
+        given |= {
+            "--limit": images.limit,
+            "--write-shards": written.write_shards,
+            f"--engines {settings.engines}": settings.engine_count,
+        }
+    elif running.ray_actors:
+        raise InvalidRequestError("--ray-actors needs --ray")
     if unused := [flag for flag, is_given in given.items() if is_given]:
-        raise InvalidRequestError(f"{unused[0]} is not for shards")
+        raise InvalidRequestError(f"{unused[0]} is not for shards{' on a cluster' if running.ray else ''}")
+
+
+def _divide(
+    order: ShardOrder, terms: ShardTerms, running: RunOptions, settings: RunSettings, book: PromptBook
+) -> ExitCode:
+    if find_spec("ray") is None:
+        raise InvalidRequestError("--ray needs ray: install it with `.venv/bin/pip install ray`")
+    quiet_ray()  # what it reads of this is settled by its import
+    from adapter.cli.ray_captioning import caption_on_cluster
+
+    return caption_on_cluster(order, terms, running, settings, book)
 
 
 def _show_plan(order: ShardOrder, *, as_json: bool) -> ExitCode:
@@ -110,58 +136,55 @@ def _show_plan(order: ShardOrder, *, as_json: bool) -> ExitCode:
     print_result(
         orjson.dumps({"shards": shown}).decode()
         if as_json
-        else f"{len(order.shards)} shards: " + ", ".join(f"{n} {what}" for what, n in shown.items())
+        else f"{counts.total()} shards: " + ", ".join(f"{n} {what}" for what, n in shown.items())
     )
     return ExitCode.DONE
 
 
 async def _carry_out(
-    order: ShardOrder, conditions: Conditions, running: RunOptions, settings: RunSettings, book: PromptBook
+    order: ShardOrder, terms: ShardTerms, running: RunOptions, settings: RunSettings, book: PromptBook
 ) -> ExitCode:
     tally = Tally()
     display = Display(tally)
-    with _reporting(running) as report:
+    with reporting(running) as report:
 
         def take(event: Event) -> None:
             tally.take(event)
             display.take(event)
-            report(event)
+            if isinstance(event, TextFailed):
+                report(event.failure)
             if new_tars is not None:
                 new_tars.take(event)
 
-        outlet = ShardOutlet(order.layout, take, running.save_every)
-        run = Run(
-            lambda model: ShardPlanner(order, outlet, settings.max_file_bytes, model).plan(),
-            outlet,
-            Pace(settings.max_in_flight, running.concurrency),
-            captioner=captioner_for(settings, book, display),
-            conditions=conditions,
-            emit=take,
-            max_ahead=1,  # images are in memory
-        )
         new_tars = None
+        run = shard_run(order, terms, settings, captioner_for(settings, book, display), take)
         if order.tars is not None:
             new_tars = NewTars(
                 order, order.tars, settings.max_file_bytes, emit=take, should_stop=lambda: run.interrupted
             )
-        counting = contextlib.nullcontext() if conditions.limit else counting_shards(order, tally)
-        with interrupting(run), counting:
+        counting = contextlib.nullcontext() if terms.conditions.limit else counting_shards(order, tally)
+        with interrupting(run.interrupt), counting:
             async with display.shown():
                 async with contextlib.nullcontext() if new_tars is None else new_tars.being_made():
                     code = await outcome(run, tally, display)
                 code = final(code, run, tally)
+    tell_result(tally, display, running, code)
+    return code
+
+
+def tell_result(tally: Tally, display: Display, running: RunOptions, code: ExitCode) -> None:
+    """Tells what came of a run over shards."""
     if running.as_json:
         print_result(orjson.dumps(tally.as_dict() | {"exit_code": code}).decode())
     else:
         display.notice(summary(tally, running.report, "the column error of the outputs"))
-    return code
 
 
 @contextlib.contextmanager
-def _reporting(running: RunOptions) -> Iterator[Callable[[Event], None]]:
-    """Gives what writes failures into the report as they come. Raises WriteError."""
+def reporting(running: RunOptions) -> Iterator[Callable[[Failure], None]]:
+    """Gives what writes a failure into the report, if there is to be one. Raises WriteError."""
     if running.report is None:
         yield lambda _: None
         return
     with open_report(running.report) as write:
-        yield lambda event: write(event.failure) if isinstance(event, TextFailed) else None
+        yield write

@@ -36,6 +36,11 @@ class FlawCount:
         self.texts += 1
         self.kinds.update(set(map(str, kinds)))
 
+    def add_all(self, other: "FlawCount") -> None:
+        """Adds what another one has counted."""
+        self.texts += other.texts
+        self.kinds.update(other.kinds)
+
     def as_dict(self) -> dict[str, Any]:
         """Gives the counts for programs."""
         return {"texts": self.texts, "kinds": dict(self.kinds.most_common())}
@@ -143,6 +148,27 @@ class Tally:
         examples = self.examples.setdefault(failure.code, [])
         if len(examples) < MAX_EXAMPLES:
             examples.append(f"{on_one_line(failure.image)}: {failure.message}")
+
+    def add(self, other: "Tally") -> None:
+        """Adds what another one has counted of this run. The clock stays this one's."""
+        if self.first_s is None and other.done:
+            self.first_s = self.seconds
+        for name in ("done", "skipped", "edited", "failed", "cut", "replaced"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.prompt_tokens += other.prompt_tokens
+        self.completion_tokens += other.completion_tokens
+        for name in ("asked_again", "repaired", "refused", "kept"):
+            getattr(self, name).add_all(getattr(other, name))
+        self.reasons.update(other.reasons)
+        for reason, examples in other.examples.items():
+            known = self.examples.setdefault(reason, [])
+            known += examples[: MAX_EXAMPLES - len(known)]
+
+    def take_back(self, other: "Tally") -> None:
+        """Takes texts that are lost out of the counts. What the engines have written stays counted."""
+        for name in ("done", "skipped", "edited", "failed", "cut", "replaced"):
+            setattr(self, name, getattr(self, name) - getattr(other, name))
+        self.reasons -= other.reasons
 
     def _succeed(self, answer: Answer) -> None:
         if self.first_s is None:

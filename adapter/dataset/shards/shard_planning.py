@@ -6,7 +6,7 @@ a slow store between two.
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from adapter.dataset.decide import Existing
@@ -114,14 +114,33 @@ def examine(order: ShardOrder, shard: Shard, model: str | None = None) -> Examin
     return Examined(output, decide_shard(facts), found, same)
 
 
+def settled_by(order: ShardOrder, examined: Examined) -> Settled | None:
+    """Tells of a shard that isn't read; gives None for one that is to be."""
+    output = examined.output
+    match examined.decision:
+        case Refuse(why):
+            return _failed(output.shard.name, output.place.shown, StoreError(f"{output.shard.name}: {why}"))
+        case Leave(why):
+            about = examined.found.about if examined.found else None
+            rows, failed = (about.rows, about.failed) if about else (0, 0)
+            return Settled(ShardLeft(output.shard.name, rows * len(order.layout.recipes), failed, why))
+        case Caption():
+            return None
+
+
 @dataclass
 class ShardPlanner:
-    """Plans the texts of shards for `outlet`. Images over `max_bytes` are refused unread."""
+    """Plans the texts of shards for `outlet`. Images over `max_bytes` are refused unread.
+
+    `feed` gives shards that come by and by, in the place of the order's. Each is waited for when the one
+    before it was read, so that whoever hands them out can give them to others until then.
+    """
 
     order: ShardOrder
     outlet: ShardOutlet
     max_bytes: int
     model: str | None = None
+    feed: Iterable[Shard] | None = None
     _memory: Memory = field(default_factory=lambda: Memory(MAX_HELD_BYTES))
 
     def plan(self) -> Iterator[ShardJob | Settled]:
@@ -130,12 +149,16 @@ class ShardPlanner:
         A shard that can't be read is a failure, and the next ones are read all the same. Raises
         InvalidRequestError where a file has no such columns.
         """
-        examined = several_ahead(self._examine, self.order.shards, MAX_LOOKS)
-        for turn in one_ahead(map(self._open, examined)):
+        for turn in self._turns():
             try:
                 yield from self._plan(turn)
             except StoreError as error:
                 yield _failed(turn.shard.name, turn.shard.name, error)
+
+    def _turns(self) -> Iterator[_Turn]:
+        if self.feed is not None:
+            return map(self._open, map(self._examine, self.feed))
+        return one_ahead(map(self._open, several_ahead(self._examine, self.order.shards, MAX_LOOKS)))
 
     def _examine(self, shard: Shard) -> _Turn:
         try:
@@ -163,25 +186,16 @@ class ShardPlanner:
         if turn.error is not None:
             raise turn.error
         assert turn.examined is not None
-        output = turn.examined.output
-        match turn.examined.decision:
-            case Refuse(why):
-                yield _failed(
-                    output.shard.name, output.place.shown, StoreError(f"{output.shard.name}: {why}")
-                )
-            case Leave(why):
-                found = turn.examined.found
-                about = found.about if found else None
-                rows, failed = (about.rows, about.failed) if about else (0, 0)
-                yield Settled(
-                    ShardLeft(output.shard.name, rows * len(self.order.layout.recipes), failed, why)
-                )
-            case Caption() as caption:
-                if not turn.examined.parts:
-                    output.discard_parts()  # what other settings have made
-                assert turn.samples is not None
-                with turn.samples as samples:
-                    yield from self._caption(output, samples, turn.known, caption)
+        settled = settled_by(self.order, turn.examined)
+        if settled is not None:
+            yield settled
+            return
+        output, decision = turn.examined.output, turn.examined.decision
+        assert isinstance(decision, Caption) and turn.samples is not None
+        if not turn.examined.parts:
+            output.discard_parts()  # what other settings have made
+        with turn.samples as samples:
+            yield from self._caption(output, samples, turn.known, decision)
 
     def _caption(
         self, output: ShardOutput, samples: OpenedSamples, known: dict[str, Row], caption: Caption

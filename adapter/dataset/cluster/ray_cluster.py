@@ -1,0 +1,107 @@
+"""Workers as actors of a Ray cluster. The only module that knows Ray.
+
+Plain actors rather than Ray Data's `map_batches`, which suits less (2.60, by its source). It binds two rows
+to each actor before that can read them, and nothing comes of a row before its end: no progress, no counts,
+and no shard for a machine that is idle meanwhile. A run can't be asked to finish what is under way. An actor
+whose engine fails for good ends the whole job, or, told to retry, takes rows for ever. What Ray Data is good
+at, moving data between machines, isn't needed: shards are read where they are captioned.
+
+Keys never pass through Ray's own settings (`runtime_env`), which stand on command lines and in logs: workers
+have the environment that their machine's `ray start` had.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from adapter.config import PROJECT_DIR
+from adapter.dataset.cluster.crew import WorkerLostError
+from adapter.dataset.cluster.news import News
+from adapter.dataset.cluster.seating import Seating, engine_urls_of
+from adapter.dataset.cluster.shard_worker import Assignment, ShardWorker
+from adapter.dataset.records import on_one_line
+from adapter.dataset.shards.shard_list import Shard
+from adapter.errors import InvalidRequestError
+
+LOCAL = "local"
+OBJECT_STORE_BYTES = 100 * 2**20  # next to nothing goes through it
+MAX_REASON = 300  # characters; Ray explains at length
+
+
+@contextlib.contextmanager
+def joined(address: str) -> Iterator[list[Mapping[str, float]]]:
+    """Joins the cluster at that address, or starts one on this machine for LOCAL, and gives the resources of
+    its machines.
+
+    Raises InvalidRequestError where there is no such cluster.
+    """
+    starting: dict[str, Any] = {}
+    if address == LOCAL:
+        starting = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    try:
+        # Workers import from the folder where this is called: this package, and nothing of a dataset's.
+        with contextlib.chdir(PROJECT_DIR):
+            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **starting)
+    except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
+        raise InvalidRequestError(f"There is no Ray cluster at {address}: {_reason(error)}") from error
+    try:
+        yield [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    finally:
+        ray.shutdown()
+
+
+class RayHands:
+    """Makes workers of the `seating`, which share the engines at `engine_urls` if there are any."""
+
+    def __init__(self, assignment: Assignment, seating: Seating, engine_urls: tuple[str, ...]) -> None:
+        self._assignment = ray.put(assignment)
+        self._seating = seating
+        self._engine_urls = engine_urls
+        self._class = ray.remote(ShardWorker).options(
+            num_gpus=seating.gpus, num_cpus=seating.cpus, scheduling_strategy="SPREAD", max_restarts=0
+        )
+
+    def hire(self, number: int) -> "RayHand":
+        """Asks for a worker, which begins once there is a place for it."""
+        urls = engine_urls_of(self._engine_urls, number, self._seating.workers)
+        return RayHand(self._class.remote(self._assignment, urls))
+
+
+class RayHand:
+    """A worker as an actor."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    async def exchange(self, shard: Shard | None, *, closing: bool = False) -> News:
+        with _losses():
+            news: News = await self._actor.exchange.remote(shard, closing=closing)
+            return news
+
+    async def stop(self) -> None:
+        with _losses():
+            await self._actor.stop.remote()
+
+    def dismiss(self) -> None:
+        with contextlib.suppress(RayError):
+            ray.kill(self._actor)
+
+
+@contextlib.contextmanager
+def _losses() -> Iterator[None]:
+    try:
+        yield
+    except RayTaskError:
+        raise  # a bug of ours
+    except RayError as error:
+        raise WorkerLostError(_reason(error)) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Gives what there is to know of a foreign error, on one line that isn't long."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return on_one_line(" ".join(lines))[:MAX_REASON] or type(error).__name__

@@ -16,6 +16,7 @@ from adapter.config import PROJECT_DIR, environment_name
 from adapter.settings import Settings
 from tests.command import Command
 from tests.fake_engine import FakeEngine
+from tests.machines import Machines, cluster
 from tests.stores import BUCKET, CREDENTIALS
 
 MAX_ID = 200  # characters
@@ -59,6 +60,19 @@ def s3_port() -> Iterator[int]:
         ).create_dir(BUCKET)
         yield port
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def machines() -> Iterator[Machines]:
+    """Gives a Ray cluster on this machine, whose workers have none of the developer's settings."""
+    ours = {environment_name(name) for name in Settings.model_fields} - {"CAPTION_VENV_DIR"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ours:
+            patch.delenv(name, raising=False)
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        with cluster() as started:
+            yield started
 
 
 @pytest.fixture(scope="session")

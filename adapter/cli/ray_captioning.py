@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import uvloop
@@ -14,10 +14,10 @@ from adapter.cli.display import Display
 from adapter.cli.shard_captioning import reporting, tell_result
 from adapter.dataset.cluster.backlog import Backlog
 from adapter.dataset.cluster.crew import Crew
+from adapter.dataset.cluster.done_shards import sort_out
 from adapter.dataset.cluster.ray_cluster import LOCAL, RayHands, joined
 from adapter.dataset.cluster.seating import Seating, seated
 from adapter.dataset.cluster.shard_worker import Assignment
-from adapter.dataset.cluster.survey import survey
 from adapter.dataset.events import (
     CaptioningBegan,
     EngineAway,
@@ -42,6 +42,21 @@ def caption_on_cluster(
 
     Raises InvalidRequestError where there is no such cluster, or it has too few GPUs.
     """
+    display = Display(Tally())
+    code = _divide(order, terms, running, settings, book=book, display=display)
+    tell_result(display.tally, display, running, code)
+    return code
+
+
+def _divide(
+    order: ShardOrder,
+    terms: ShardTerms,
+    running: RunOptions,
+    settings: RunSettings,
+    *,
+    book: PromptBook,
+    display: Display,
+) -> ExitCode:
     with (
         joined(running.ray) as machines,
         contextlib.ExitStack() as stack,
@@ -60,7 +75,7 @@ def caption_on_cluster(
             replace(order, shards=()), terms, _chosen(settings), book.system_prompt, seating.neighbours
         )
         hands = RayHands(assignment, seating, urls)
-        return runner.run(_carry_out(order, hands, seating, machines, running))
+        return runner.run(_carry_out(order, hands, seating, len(machines), running, display=display))
 
 
 def _chosen(settings: RunSettings) -> dict[str, object]:
@@ -72,11 +87,12 @@ async def _carry_out(
     order: ShardOrder,
     hands: RayHands,
     seating: Seating,
-    machines: Sequence[Mapping[str, float]],
+    machines: int,
     running: RunOptions,
+    *,
+    display: Display,
 ) -> ExitCode:
-    tally = Tally()
-    display = Display(tally)
+    tally = display.tally
     with reporting(running) as report:
         backlog = Backlog(tally, report, lambda shard: order.output.below(f"{shard.stem}.parquet").shown)
         crew = Crew(
@@ -88,12 +104,10 @@ async def _carry_out(
             patience_s=running.engine_patience,
         )
         run = _Divided(crew, order, list(order.shards), backlog, display)
-        display.notice(f"{seating.workers} workers on {len(machines)} machines of the Ray cluster")
+        display.notice(f"{seating.workers} workers on {machines} machines of the Ray cluster")
         with interrupting(run.interrupt):
             async with display.shown():
-                code = await outcome(run, tally, display)
-    tell_result(tally, display, running, code)
-    return code
+                return await outcome(run, tally, display)
 
 
 class _Divided:
@@ -116,7 +130,7 @@ class _Divided:
         self._crew.interrupt()
 
     async def complete(self) -> None:
-        looking = asyncio.create_task(survey(self._order, self._shards, self._backlog, self._display.take))
+        looking = asyncio.create_task(sort_out(self._order, self._shards, self._backlog, self._display.take))
         try:
             await self._crew.complete()
         finally:

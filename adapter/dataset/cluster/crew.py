@@ -6,7 +6,7 @@ It knows workers as `Hand`s, and neither their machines nor Ray.
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from adapter.dataset.cluster.backlog import Backlog
 from adapter.dataset.cluster.news import Ended, News
@@ -174,7 +174,7 @@ class Crew:
         waited_s = 0.0
         first = asyncio.create_task(hand.exchange(None))
         over = asyncio.create_task(self._over.wait())
-        either: set[asyncio.Future[object]] = {first, over}
+        either: set[asyncio.Future[Any]] = {first, over}
         try:
             while True:
                 step_s = self._patience_s - waited_s if waited_s else TOLD_S

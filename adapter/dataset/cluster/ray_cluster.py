@@ -11,7 +11,9 @@ have the environment that their machine's `ray start` had.
 """
 
 import contextlib
+import io
 import logging
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,31 +29,62 @@ from adapter.dataset.records import on_one_line
 from adapter.dataset.shards.shard_list import Shard
 from adapter.errors import InvalidRequestError
 
-LOCAL = "local"
+LOCAL, AUTO = "local", "auto"
+CONNECT_S = 10.0
 OBJECT_STORE_BYTES = 100 * 2**20  # next to nothing goes through it
 MAX_REASON = 300  # characters; Ray explains at length
+
+log = logging.getLogger("adapter.dataset")
 
 
 @contextlib.contextmanager
 def joined(address: str) -> Iterator[list[Mapping[str, float]]]:
     """Joins the cluster at that address, or starts one on this machine for LOCAL, and gives the resources of
-    its machines.
+    its machines. What Ray prints meanwhile goes to the log: standard output is for results.
 
     Raises InvalidRequestError where there is no such cluster.
     """
     starting: dict[str, Any] = {}
+    _probe(address)
     if address == LOCAL:
         starting = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    with contextlib.redirect_stdout(_Log()):
+        _join(address, starting)
+        try:
+            yield [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+        finally:
+            ray.shutdown()
+
+
+def _probe(address: str) -> None:
+    """Looks whether anybody listens: Ray itself would try for minutes."""
+    if address in (LOCAL, AUTO):
+        return
+    host, colon, port = address.rpartition(":")
+    if "://" in address or not colon or not port.isdecimal():
+        raise InvalidRequestError(f"--ray {address} is none of HOST:PORT, {AUTO} and {LOCAL}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise InvalidRequestError(f"There is no Ray cluster at {address}: {_reason(error)}") from error
+
+
+def _join(address: str, starting: Mapping[str, Any]) -> None:
     try:
         # Workers import from the folder where this is called: this package, and nothing of a dataset's.
         with contextlib.chdir(PROJECT_DIR):
             ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **starting)
     except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise InvalidRequestError(f"There is no Ray cluster at {address}: {_reason(error)}") from error
-    try:
-        yield [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
-    finally:
-        ray.shutdown()
+
+
+class _Log(io.TextIOBase):
+    """Takes what is printed into the log."""
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            log.info("ray: %s", on_one_line(text.strip()))
+        return len(text)
 
 
 class RayHands:

@@ -15,7 +15,7 @@ from adapter.errors import StoreError
 MAX_LOOKS: Final = 32  # at one time: a store answers each in some 50 ms
 
 
-async def survey(order: ShardOrder, shards: Sequence[Shard], backlog: Backlog, tell: Emit) -> None:
+async def sort_out(order: ShardOrder, shards: Sequence[Shard], backlog: Backlog, tell: Emit) -> None:
     """Puts the shards that need captions into the backlog, and tells of all others.
 
     Those without an output go at once, before any of the others is looked at. Where the engine's model

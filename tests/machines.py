@@ -1,0 +1,58 @@
+"""A Ray cluster for tests: several machines that are all this one."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from tests.processes import descendants
+
+# The least that Ray takes.
+NODE = {"num_cpus": 1, "num_gpus": 0, "include_dashboard": False, "object_store_memory": 80 * 2**20}
+# A machine without a sign of life for two seconds is lost.
+HEALTH = {
+    "health_check_initial_delay_ms": 0,
+    "health_check_period_ms": 500,
+    "health_check_failure_threshold": 4,
+}
+
+
+class Machines:
+    """A cluster with a head, on which commands run, and other machines that may be killed."""
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+
+    @property
+    def address(self) -> str:
+        return str(self._cluster.address)
+
+    def have(self, count: int) -> None:
+        """Adds machines until there are so many, the head included."""
+        while len(self._cluster.worker_nodes) + 1 < count:
+            self._cluster.add_node(**NODE)
+
+    def kill_one(self) -> None:
+        """Kills a machine with all that runs on it."""
+        self._cluster.remove_node(next(iter(self._cluster.worker_nodes)), allow_graceful=False)
+
+    def workers(self) -> list[int]:
+        """Gives the processes of actors."""
+        return [pid for pid, command in descendants().items() if command.startswith(b"ray::ShardWorker")]
+
+
+@contextlib.contextmanager
+def cluster() -> Iterator[Machines]:
+    """Starts a cluster of one machine, and ends all of it."""
+    from ray.cluster_utils import Cluster
+
+    folder = tempfile.mkdtemp(prefix="ray-")
+    started = Cluster(
+        initialize_head=True, head_node_args=NODE | {"temp_dir": folder, "_system_config": HEALTH}
+    )
+    try:
+        yield Machines(started)
+    finally:
+        started.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)

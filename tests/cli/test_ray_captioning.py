@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from adapter.dataset.cluster.ray_cluster import LOCAL
 from adapter.policy import ExitCode
 from tests.cli.conftest import RunHere
 from tests.command import Command
@@ -94,7 +95,9 @@ async def test_a_killed_machine_costs_nothing_that_others_do_not_make_again(
     assert ended.code == ExitCode.DONE, ended.errors
     assert "was lost" in ended.errors
     assert sorted(keys(command)) == sorted(ALL)
-    assert (ended.json["done"], ended.json["skipped"], ended.json["failed"]) == (len(ALL), 0, 0)
+    # What the lost worker made and never told of was found, and counts as skipped.
+    assert (ended.json["done"] + ended.json["skipped"], ended.json["failed"]) == (len(ALL), 0)
+    assert ended.json["done"] >= 60
     assert not list((command.folder / "out").rglob("_parts/*"))
 
 
@@ -115,7 +118,7 @@ async def test_a_killed_worker_is_replaced(command: Command, machines: Machines)
     assert ended.code == ExitCode.DONE, ended.errors
     assert "Worker 1 was lost" in ended.errors
     assert sorted(keys(command)) == sorted(ALL)
-    assert (ended.json["done"], ended.json["skipped"]) == (len(ALL), 0)
+    assert ended.json["done"] + ended.json["skipped"] == len(ALL)
 
 
 async def test_an_interrupted_run_keeps_what_was_made_and_goes_on_anywhere(
@@ -165,7 +168,7 @@ async def test_a_worker_reads_its_next_shard_before_the_last_one_ends(
 async def test_a_run_brings_its_own_cluster_and_ends_it(command: Command) -> None:
     """It needs nothing but this machine."""
     (command.folder / "a.tar").write_bytes(webdataset(3))
-    run = await command.start("caption", "a.tar", "--output", "out", "--json", "--ray", "local")
+    run = await command.start("caption", "a.tar", "--output", "out", "--json", "--ray", LOCAL)
     ended = await run.end(START_S)
     assert (ended.code, ended.json["done"]) == (ExitCode.DONE, 3), ended.errors
     await until(partial(no_process_has, str(command.folder)), START_S)

@@ -60,3 +60,19 @@ def test_fail_keeps_a_few_examples_of_each_reason() -> None:
         tally.fail(Failure(f"{number}.png", "x", "image_damaged", "damaged", 0.0))
     assert tally.reasons["image_damaged"] == MAX_EXAMPLES + 5
     assert len(tally.examples["image_damaged"]) == MAX_EXAMPLES
+
+
+def test_tallies_are_added_up_and_lost_texts_taken_back() -> None:
+    """What the engines have written stays counted."""
+    whole, part = Tally(), Tally()
+    for tally in (whole, part):
+        tally.take(TextWritten("a.png", answer_of("a c", "length")))
+        tally.fail(Failure("b.png", "x", "image_damaged", "damaged", 0.0, flaws=("loop",)))
+    whole.add(part)
+    assert (whole.done, whole.failed, whole.cut, whole.completion_tokens) == (2, 2, 2, 10)
+    assert whole.refused.as_dict() == {"texts": 2, "kinds": {"loop": 2}}
+    assert whole.as_dict()["failures"]["image_damaged"]["count"] == 2
+    whole.take_back(part)
+    whole.take_back(part)
+    assert (whole.done, whole.failed, whole.completion_tokens) == (0, 0, 10)
+    assert not whole.as_dict()["failures"]

@@ -15,6 +15,7 @@ from adapter.policy import ExitCode
 COMMANDS = {
     "serve": "Serve captions over HTTP, with an engine that starts and stops along with the service.",
     "caption": "Caption folders of images: a text file beside each. Goes on where it was when run again.",
+    "plan": "Tell how large a dataset is, and what captioning it will take. Needs no engine.",
     "page": "Open the service's page in a browser, and print its link.",
     "undo": "Put back the texts that a run replaced, but not over later changes.",
     "check": "Find bad texts beside a dataset's images, whoever wrote them. Needs no engine.",

@@ -1,8 +1,8 @@
 """The shards of a run on many machines: which ones wait, who has which, and what is counted of each.
 
 What a lost worker had counted of its unfinished shards is taken back: others read these shards again. They
-find what was safe, which still counts as made by this run. Only what it made in its last second, and never told
-of, counts as skipped.
+find what was safe, which still counts as made by this run. Only what it made in its last second, and never
+told of, counts as skipped.
 """
 
 import asyncio

@@ -63,8 +63,10 @@ def s3_port() -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def machines() -> Iterator[Machines]:
-    """Gives a Ray cluster on this machine, whose workers have none of the developer's settings."""
+def machines(s3_port: int) -> Iterator[Machines]:
+    """Gives a Ray cluster on this machine, whose workers have the store's keys, and none of the developer's
+    settings.
+    """
     ours = {environment_name(name) for name in Settings.model_fields} - {"CAPTION_VENV_DIR"}
     with pytest.MonkeyPatch.context() as patch:
         for name in ours:

@@ -107,7 +107,9 @@ async def _carry_out(
         display.notice(f"{seating.workers} workers on {machines} machines of the Ray cluster")
         with interrupting(run.interrupt):
             async with display.shown():
-                return await outcome(run, tally, display)
+                code = await outcome(run, tally, display)
+                tally.end()
+                return code
 
 
 class _Divided:

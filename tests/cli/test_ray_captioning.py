@@ -12,12 +12,14 @@ import pytest
 from aiohttp import web
 
 from adapter.dataset.cluster.ray_cluster import LOCAL
+from adapter.dataset.shards.store import place_of
 from adapter.policy import ExitCode
 from tests.cli.conftest import RunHere
 from tests.command import Command
 from tests.fake_engine import completion
 from tests.machines import Machines
 from tests.shards import rows, shade, tar_of, webdataset, write_parquet
+from tests.stores import CREDENTIALS, bucket_url
 from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("ray")
@@ -142,6 +144,57 @@ async def test_an_interrupted_run_keeps_what_was_made_and_goes_on_anywhere(
     assert (rest.code, rest.json["done"], rest.json["skipped"]) == (ExitCode.DONE, len(ALL) - made, made)
     assert sorted(keys(command)) == sorted(ALL)
     await until(lambda: not machines.workers(), START_S)
+
+
+async def test_a_second_interruption_gives_up_what_is_under_way(command: Command, machines: Machines) -> None:
+    """What was made until then is safe."""
+    machines.have(2)
+    put_shards(command)
+    hold_after(command, 20)
+    arguments = ("caption", "*.tar", "--output", "out", "--json", "--concurrency", "4")
+    run = await command.start(*arguments, "--ray", machines.address, "--save-every", "0.1")
+    await until(lambda: len(command.asked()) >= 28, START_S)
+    run.signal(signal.SIGINT)
+    await run.until_told("Stopping")
+    run.signal(signal.SIGINT)
+    ended = await run.end(START_S)
+    assert (ended.code, ended.json["done"]) == (ExitCode.INTERRUPTED, 20), ended.errors
+    parts = (command.folder / "out/_parts").rglob("*.parquet")
+    assert sum(len(rows(path)) for path in [*parts, *(command.folder / "out").glob("*.parquet")]) == 20
+    await until(lambda: not machines.workers(), START_S)
+
+
+async def test_a_killed_run_leaves_no_worker_behind(command: Command, machines: Machines) -> None:
+    """And the same command goes on with what was safe."""
+    machines.have(2)
+    put_shards(command)
+    go_on = hold_after(command, 20)
+    arguments = ("caption", "*.tar", "--output", "out", "--json", "--ray", machines.address)
+    run = await command.start(*arguments, "--save-every", "0.1", "--concurrency", "4")
+    await until(lambda: len(command.asked()) >= 28, START_S)
+    run.signal(signal.SIGKILL)
+    await run.end()
+    await until(lambda: not machines.workers(), START_S)
+    go_on.set()
+    ended = await command.run(*arguments)
+    assert (ended.code, ended.json["done"] + ended.json["skipped"]) == (ExitCode.DONE, len(ALL))
+    assert sorted(keys(command)) == sorted(ALL)
+
+
+async def test_shards_in_a_store_are_read_by_keys_that_the_machines_have(
+    command: Command, machines: Machines, s3_port: int
+) -> None:
+    """The command needs them as well: it lists the shards."""
+    machines.have(2)
+    command.environment |= CREDENTIALS
+    for number in range(3):
+        place_of(bucket_url(s3_port, f"many/{number}.tar")).write(webdataset(5, 5 * number))
+    output = bucket_url(s3_port, "made")
+    ended = await command.caption(
+        bucket_url(s3_port, "many/*.tar"), "--output", output, "--json", "--ray", machines.address
+    )
+    assert (ended.code, ended.json["done"]) == (ExitCode.DONE, 15), ended.errors
+    assert [place.name for place in place_of(output).files()] == ["0.parquet", "1.parquet", "2.parquet"]
 
 
 async def test_a_worker_reads_its_next_shard_before_the_last_one_ends(

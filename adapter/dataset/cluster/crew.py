@@ -160,9 +160,9 @@ class Crew:
         if self.interrupted:
             await hand.stop()
         while True:
-            self._backlog.hear(number, news)
             for event in news.events:
                 self._hear(f"{_name(number)} on {news.host}", event)
+            self._backlog.hear(number, news)
             if news.ended is not None:
                 return news.ended
             may_begin = news.wants and not self._over.is_set()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
-from adapter.dataset.events import Event, TextEdited, TextSkipped, TextWritten
+from adapter.dataset.events import CaptioningBegan, Event, ShardDone, TextEdited, TextSkipped, TextWritten
 from adapter.dataset.tally import Tally
 from adapter.errors import CaptionError
 
@@ -54,6 +54,8 @@ class Bulletin:
             self._counts.setdefault(shard_of(event.image, self._names), Tally()).take(event)
         else:
             self._events.append(event)
+            if isinstance(event, CaptioningBegan | ShardDone):
+                self._urgent.set()  # a clock starts with the first, and perhaps ends with the last
 
     def ask(self) -> None:
         """Notes that another shard is wanted. For any thread."""
@@ -70,7 +72,7 @@ class Bulletin:
         self._urgent.set()
 
     async def news(self, within_s: float) -> News:
-        """Gives what there is after `within_s` seconds, at once where it wants a shard or has ended."""
+        """Gives what there is after `within_s` seconds, or at once: where a shard is wanted, or has ended."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._urgent.wait()

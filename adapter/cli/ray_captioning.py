@@ -34,6 +34,8 @@ from adapter.engine.leases import held
 from adapter.policy import ExitCode
 from adapter.settings import RunSettings
 
+MIN_PLACE_S = 60.0  # until a worker has its place in the cluster, whatever the patience with engines
+
 
 def caption_on_cluster(
     order: ShardOrder, terms: ShardTerms, running: RunOptions, settings: RunSettings, book: PromptBook
@@ -101,7 +103,7 @@ async def _carry_out(
             backlog,
             hear=_Listener(tally, display, seating.workers).hear,
             notice=display.notice,
-            patience_s=running.engine_patience,
+            place_s=max(running.engine_patience, MIN_PLACE_S),
         )
         run = _Divided(crew, order, list(order.shards), backlog, display)
         display.notice(f"{seating.workers} workers on {machines} machines of the Ray cluster")

@@ -19,7 +19,7 @@ from adapter.policy import Fault
 MAX_LOSSES = 3  # in one worker's place, in a row, with nothing done in between
 PAUSE_S = 2.0  # before another worker begins in the place of one that was lost
 TOLD_S = 10.0  # until people are told that a worker waits for a place
-MIN_PLACE_S = 60.0  # for a place in the cluster, whatever the patience
+SILENCE_S = 120.0  # without an answer a worker is lost; it gives one each second
 GIVE_UP_S = 5.0  # for a worker to end, after the second interruption
 
 
@@ -43,8 +43,8 @@ class Hand(Protocol):
 class Crew:
     """So many workers, numbered from 1, made by `hire` when there is work.
 
-    `hear` is told of events with the worker's name, and `notice` gets lines for people. `patience_s` is for a
-    cluster that has no place for any worker.
+    `hear` is told of events with the worker's name, and `notice` gets lines for people. `place_s` is the
+    patience with a cluster that has no place for any worker, and `silence_s` that with a worker.
     """
 
     def __init__(
@@ -55,14 +55,16 @@ class Crew:
         *,
         hear: Callable[[str, Event], None],
         notice: Callable[[str], None],
-        patience_s: float,
+        place_s: float,
+        silence_s: float = SILENCE_S,
     ) -> None:
         self._size = size
         self._hire = hire
         self._backlog = backlog
         self._hear = hear
         self._notice = notice
-        self._patience_s = max(patience_s, MIN_PLACE_S)
+        self._place_s = place_s
+        self._silence_s = silence_s
         self._there: dict[int, Hand] = {}
         self._errors: list[CaptionError] = []
         self._over = asyncio.Event()
@@ -167,7 +169,11 @@ class Crew:
                 return news.ended
             may_begin = news.wants and not self._over.is_set()
             shard = self._backlog.next_for(number) if may_begin else None
-            news = await hand.exchange(shard, closing=self._over.is_set())
+            try:
+                async with asyncio.timeout(self._silence_s):
+                    news = await hand.exchange(shard, closing=self._over.is_set())
+            except TimeoutError as error:
+                raise WorkerLostError(f"It hasn't answered for {self._silence_s:.0f} s") from error
 
     async def _first_news(self, number: int, hand: Hand) -> News | None:
         """Waits for the worker's place; gives None where it isn't needed any more."""
@@ -177,7 +183,7 @@ class Crew:
         either: set[asyncio.Future[Any]] = {first, over}
         try:
             while True:
-                step_s = self._patience_s - waited_s if waited_s else TOLD_S
+                step_s = self._place_s if waited_s else min(TOLD_S, self._place_s)
                 await asyncio.wait(either, timeout=step_s, return_when=asyncio.FIRST_COMPLETED)
                 if first.done():
                     return first.result()
@@ -186,7 +192,7 @@ class Crew:
                 if not waited_s:
                     self._notice(f"{_name(number)} waits for a place in the cluster")
                 waited_s += step_s
-                if waited_s >= self._patience_s and not self._there:
+                if waited_s >= self._place_s and not self._there:
                     why = f"No machine of the cluster has had a place for a worker for {waited_s:.0f} s"
                     return News("", ended=Ended(EngineGoneError(why)))
         finally:

@@ -30,11 +30,12 @@ SHARDS, IMAGES = 4, 5
 
 
 class WorkerHere:
-    """A worker without an actor around it. It is lost at the exchange of the number `lost_at`, from 1."""
+    """A worker without an actor around it. It is lost, or falls silent, at the exchange of that number."""
 
-    def __init__(self, worker: ShardWorker, lost_at: int | None = None) -> None:
+    def __init__(self, worker: ShardWorker, lost_at: int | None, silent_at: int | None) -> None:
         self._worker = worker
         self._lost_at = lost_at
+        self._silent_at = silent_at
         self._exchanges = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -42,6 +43,8 @@ class WorkerHere:
         self._exchanges += 1
         if self._exchanges == self._lost_at:
             raise WorkerLostError("its machine burns")
+        if self._exchanges == self._silent_at:
+            await asyncio.Event().wait()
         return await self._worker.exchange(shard, closing=closing)
 
     async def stop(self) -> None:
@@ -78,10 +81,11 @@ class Site:
     def order(self) -> ShardOrder:
         return ShardOrder((), place_of(str(self.folder / "out")), Layout([RECIPE]))
 
-    def worker(self, lost_at: int | None = None) -> WorkerHere:
+    def worker(self, lost_at: int | None = None, silent_at: int | None = None) -> WorkerHere:
         chosen = {"prepare_workers": 1, "run_dir": self.folder / "run"}
         terms = ShardTerms(Conditions(), save_every_s=0.05)
-        return WorkerHere(ShardWorker(Assignment(self.order, terms, chosen, ""), (self.url,)), lost_at)
+        worker = ShardWorker(Assignment(self.order, terms, chosen, ""), (self.url,))
+        return WorkerHere(worker, lost_at, silent_at)
 
     async def complete(self, size: int, hire: Callable[[int], Hand]) -> Crew:
         """Works through all shards."""
@@ -95,7 +99,8 @@ class Site:
             backlog,
             hear=lambda _, event: self.events.append(event),
             notice=self.lines.append,
-            patience_s=1.0,
+            place_s=0.1,
+            silence_s=5.0,
         )
         shards = find_shards([str(self.folder / "*.tar")])
         async with asyncio.timeout(LIMIT_S):
@@ -167,6 +172,26 @@ async def test_a_worker_without_a_place_keeps_nobody_waiting(site: Site) -> None
     """The run ends when the others have done all."""
     await site.complete(2, lambda number: Nowhere() if number == 2 else site.worker())
     assert site.keys() == ALL
+
+
+async def test_without_any_place_the_run_ends(site: Site) -> None:
+    """It says what it waited for."""
+    with pytest.raises(EngineGoneError, match="No machine of the cluster has had a place"):
+        await site.complete(2, lambda _: Nowhere())
+    assert not site.keys()
+
+
+async def test_a_worker_that_falls_silent_is_lost(site: Site) -> None:
+    """Its process may hang with its disk."""
+    hired: list[int] = []
+
+    def hire(number: int) -> Hand:
+        hired.append(number)
+        return site.worker(silent_at=3 if len(hired) == 1 else None)
+
+    await site.complete(1, hire)
+    assert site.keys() == ALL
+    assert "hasn't answered for 5 s" in site.lines[0]
 
 
 async def test_settings_that_a_machine_does_not_fit_end_its_worker(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from adapter.dataset.cluster.backlog import Backlog
@@ -30,22 +31,30 @@ async def sort_out(order: ShardOrder, shards: Sequence[Shard], backlog: Backlog,
         for shard in shards:
             if shard.name not in names:
                 backlog.add(shard)
-        places = asyncio.Semaphore(MAX_LOOKS)
+        await _look_at(order, looked_at, backlog, tell)
+    finally:
+        backlog.complete()
 
-        async def look(shard: Shard) -> None:
-            async with places:
-                event = await asyncio.to_thread(_told_of, order, shard)
+
+async def _look_at(order: ShardOrder, shards: Sequence[Shard], backlog: Backlog, tell: Emit) -> None:
+    loop, remaining = asyncio.get_running_loop(), iter(shards)
+    threads = ThreadPoolExecutor(MAX_LOOKS)  # the loop's own has no more than a few
+
+    async def look() -> None:
+        for shard in remaining:
+            event = await loop.run_in_executor(threads, _told_of, order, shard)
             if event is None:
                 backlog.add(shard)
             else:
                 backlog.settle(event)
                 tell(event)
 
+    try:
         async with asyncio.TaskGroup() as group:
-            for shard in looked_at:
-                group.create_task(look(shard))
+            for _ in range(MAX_LOOKS):
+                group.create_task(look())
     finally:
-        backlog.complete()
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _told_of(order: ShardOrder, shard: Shard) -> Event | None:

@@ -74,8 +74,13 @@ def _join(address: str, starting: Mapping[str, Any]) -> None:
         # Workers import from the folder where this is called: this package, and nothing of a dataset's.
         with contextlib.chdir(PROJECT_DIR):
             ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **starting)
-    except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise InvalidRequestError(f"There is no Ray cluster at {address}: {_reason(error)}") from error
+    except ConnectionError as error:
+        where = "on this machine: start one with `ray start --head`" if address == AUTO else f"at {address}"
+        raise InvalidRequestError(f"There is no Ray cluster {where}") from error
+    except (RayError, RuntimeError, ValueError, OSError) as error:
+        raise InvalidRequestError(
+            f"The Ray cluster at {address} can't be joined: {_reason(error)}"
+        ) from error
 
 
 class _Log(io.TextIOBase):
@@ -136,5 +141,7 @@ def _losses() -> Iterator[None]:
 
 def _reason(error: BaseException) -> str:
     """Gives what there is to know of a foreign error, on one line that isn't long."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return on_one_line(" ".join(lines))[:MAX_REASON] or type(error).__name__

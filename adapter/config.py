@@ -4,6 +4,7 @@ The only module that reads the environment. What can be set is declared in `sett
 """
 
 import os
+import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -93,6 +94,15 @@ def quiet_ray() -> None:
     """Has Ray tell nobody of its use, in this process and in what it starts."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # else it warns of a later default
+
+
+def guard_own_ray() -> None:
+    """Gives a cluster that this process is to start a token of its own, which ends with it.
+
+    Otherwise Ray would leave one in the home folder, and from then on guard other clusters by it.
+    """
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def take_listener() -> int | None:

@@ -14,7 +14,7 @@ from adapter.cli.caption_options import ImageOptions, RunOptions, TextOptions
 from adapter.cli.captioning import captioner_for, final, interrupting, outcome
 from adapter.cli.display import Display, summary
 from adapter.cli.results import print_result
-from adapter.config import quiet_ray
+from adapter.config import guard_own_ray, quiet_ray
 from adapter.dataset.decide import Existing
 from adapter.dataset.events import Event, TextFailed
 from adapter.dataset.inputs.share import Share
@@ -111,7 +111,9 @@ def _divide(
 ) -> ExitCode:
     if find_spec("ray") is None:
         raise InvalidRequestError("--ray needs ray: install it with `.venv/bin/pip install ray`")
-    quiet_ray()  # what it reads of this is settled by its import
+    quiet_ray()  # Ray reads some of it when it is imported
+    if running.ray == "local":
+        guard_own_ray()
     from adapter.cli.ray_captioning import caption_on_cluster
 
     return caption_on_cluster(order, terms, running, settings, book)

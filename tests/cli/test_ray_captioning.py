@@ -221,10 +221,15 @@ async def test_a_worker_reads_its_next_shard_before_the_last_one_ends(
 async def test_a_run_brings_its_own_cluster_and_ends_it(command: Command) -> None:
     """It needs nothing but this machine."""
     (command.folder / "a.tar").write_bytes(webdataset(3))
-    run = await command.start("caption", "a.tar", "--output", "out", "--json", "--ray", LOCAL)
+    command.environment.pop("RAY_AUTH_MODE", None)
+    home = command.folder.parent / "home"
+    run = await command.start(
+        *("caption", "a.tar", "--output", "out", "--json", "--ray", LOCAL), HOME=str(home)
+    )
     ended = await run.end(START_S)
     assert (ended.code, ended.json["done"]) == (ExitCode.DONE, 3), ended.errors
     await until(partial(no_process_has, str(command.folder)), START_S)
+    assert not (home / ".ray").exists()
 
 
 def no_process_has(folder: str) -> bool:

@@ -50,6 +50,7 @@ async def test_a_killed_machine_with_an_engine_loses_nothing(
         monkeypatch.delenv(name, raising=False)
     for name, value in {
         **{MARK: mark, "CUDA_VISIBLE_DEVICES": "", "RAY_USAGE_STATS_ENABLED": "0"},
+        **{"RAY_AUTH_MODE": "disabled"},
         **{"PYTHONPATH": str(PROJECT_DIR), "VLLM_CPU_KVCACHE_SPACE": "1"},
         **{"CAPTION_RUN_DIR": str(tmp_path / "run"), "CAPTION_LOG_DIR": str(tmp_path / "log")},
     }.items():

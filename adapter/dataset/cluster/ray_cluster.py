@@ -76,6 +76,7 @@ def _join(address: str, starting: Mapping[str, Any]) -> None:
             ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **starting)
     except ConnectionError as error:
         where = "on this machine: start one with `ray start --head`" if address == AUTO else f"at {address}"
+        where += ", or it wants another token (RAY_AUTH_MODE)"
         raise InvalidRequestError(f"There is no Ray cluster {where}") from error
     except (RayError, RuntimeError, ValueError, OSError) as error:
         raise InvalidRequestError(

@@ -25,8 +25,8 @@ from adapter.dataset.events import (
     EngineProgressed,
     Event,
 )
+from adapter.dataset.shards.examination import ShardOrder
 from adapter.dataset.shards.shard_list import Shard
-from adapter.dataset.shards.shard_planning import ShardOrder
 from adapter.dataset.shards.shard_run import ShardTerms
 from adapter.dataset.tally import Tally
 from adapter.engine.discovery import find_engines

@@ -22,13 +22,13 @@ from adapter.dataset.recipe import Recipe
 from adapter.dataset.records import Failure
 from adapter.dataset.report import open_report
 from adapter.dataset.run import Conditions
+from adapter.dataset.shards.examination import ShardOrder, examine
 from adapter.dataset.shards.new_tars import NewTars, check_apart
 from adapter.dataset.shards.parquet_samples import Columns
 from adapter.dataset.shards.row_layout import Layout
 from adapter.dataset.shards.shard_counting import counting_shards
 from adapter.dataset.shards.shard_decision import Leave, Refuse
 from adapter.dataset.shards.shard_list import find_shards
-from adapter.dataset.shards.shard_planning import ShardOrder, examine
 from adapter.dataset.shards.shard_run import ShardTerms, shard_run
 from adapter.dataset.shards.store import place_of
 from adapter.dataset.tally import Tally

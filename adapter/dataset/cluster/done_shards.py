@@ -9,8 +9,8 @@ from adapter.dataset.cluster.backlog import Backlog
 from adapter.dataset.decide import Existing
 from adapter.dataset.events import Emit, Event, TextFailed
 from adapter.dataset.records import to_failure
+from adapter.dataset.shards.examination import ShardOrder, examine, settled_by
 from adapter.dataset.shards.shard_list import Shard
-from adapter.dataset.shards.shard_planning import ShardOrder, examine, settled_by
 from adapter.errors import StoreError
 
 MAX_LOOKS: Final = 32  # at one time: a store answers each in some 50 ms

@@ -18,9 +18,9 @@ from adapter.captioner.opened import opened_captioner
 from adapter.dataset.cluster.feed import Feed
 from adapter.dataset.cluster.news import Bulletin, Ended, News
 from adapter.dataset.run import Run
+from adapter.dataset.shards.examination import ShardOrder
 from adapter.dataset.shards.shard_list import Shard
 from adapter.dataset.shards.shard_outlet import ShardJob
-from adapter.dataset.shards.shard_planning import ShardOrder
 from adapter.dataset.shards.shard_run import ShardTerms, shard_run
 from adapter.engine.deployment import list_gpus
 from adapter.errors import CaptionError

@@ -9,9 +9,9 @@ from adapter.dataset.events import Emit, Event, ShardDone, ShardLeft, TarWritten
 from adapter.dataset.records import to_failure
 from adapter.dataset.shards.captioned_tar import CaptionedTar, mark_at
 from adapter.dataset.shards.captions_file import captions_at
+from adapter.dataset.shards.examination import ShardOrder
 from adapter.dataset.shards.same_place import is_same_place
 from adapter.dataset.shards.shard_list import Shard
-from adapter.dataset.shards.shard_planning import ShardOrder
 from adapter.dataset.shards.store import Place
 from adapter.errors import InvalidRequestError, StoreError
 

@@ -9,8 +9,9 @@ from pyarrow import parquet
 
 from adapter.dataset.decide import Existing
 from adapter.dataset.shards.ahead import several_ahead
+from adapter.dataset.shards.examination import ShardOrder
 from adapter.dataset.shards.shard_list import Shard
-from adapter.dataset.shards.shard_planning import MAX_LOOKS, ShardOrder
+from adapter.dataset.shards.shard_planning import MAX_LOOKS
 from adapter.dataset.tally import Tally
 from adapter.errors import StoreError
 

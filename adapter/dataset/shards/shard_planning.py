@@ -6,31 +6,23 @@ a slow store between two.
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from adapter.dataset.decide import Existing
-from adapter.dataset.events import ShardLeft, TextFailed, TextSkipped
+from adapter.dataset.events import TextFailed, TextSkipped
 from adapter.dataset.item import Item
-from adapter.dataset.records import Failure, to_failure
+from adapter.dataset.records import Failure
 from adapter.dataset.shards.ahead import one_ahead, several_ahead
+from adapter.dataset.shards.examination import Examined, ShardOrder, examine, failed, settled_by
 from adapter.dataset.shards.opened_samples import OpenedSamples, open_samples
-from adapter.dataset.shards.parquet_samples import Columns
-from adapter.dataset.shards.row_layout import About, Layout, Row
+from adapter.dataset.shards.row_layout import Row
 from adapter.dataset.shards.sample import Sample
 from adapter.dataset.shards.shard_decision import (
     Caption,
-    Leave,
-    OutputFacts,
-    Refuse,
-    ShardDecision,
-    ShardFacts,
-    decide_shard,
 )
 from adapter.dataset.shards.shard_list import Shard
 from adapter.dataset.shards.shard_outlet import ShardJob, ShardOutlet, ShardTask, image_name
-from adapter.dataset.shards.shard_output import Kept, ShardOutput
-from adapter.dataset.shards.store import Place
+from adapter.dataset.shards.shard_output import ShardOutput
 from adapter.dataset.work import Settled
 from adapter.errors import CaptionError, ImageError, StoreError
 from adapter.images.memory import Memory
@@ -38,31 +30,6 @@ from adapter.images.sources import ImageBytes
 
 MAX_HELD_BYTES = 2**27  # of images that were read and aren't captioned yet
 MAX_LOOKS = 8  # at shards and outputs, at one time: all of it is waiting for a store
-
-
-@dataclass(frozen=True)
-class ShardOrder:
-    """Everything about a run over shards except the settings: the outputs go into the folder `output`, and
-    new tars, where they are wanted, into `tars`.
-    """
-
-    shards: Sequence[Shard]
-    output: Place
-    layout: Layout
-    columns: Columns = field(default_factory=Columns)
-    existing: Existing = Existing.SKIP
-    retry_failed: bool = False
-    tars: Place | None = None
-
-
-@dataclass(frozen=True)
-class Examined:
-    """A shard with what is to be done about it, by the output and the parts that are there."""
-
-    output: ShardOutput
-    decision: ShardDecision
-    found: Kept | None
-    parts: Sequence[Kept] = ()
 
 
 @dataclass(frozen=True)
@@ -76,56 +43,6 @@ class _Turn:
     samples: OpenedSamples | None = None
     known: dict[str, Row] = field(default_factory=dict, repr=False)
     error: StoreError | None = None
-
-
-def examine(order: ShardOrder, shard: Shard, model: str | None = None) -> Examined:
-    """Looks at a shard and its output. With `model` None texts of any model count as made by this one.
-
-    Raises StoreError.
-    """
-    fingerprint = shard.place.fingerprint()
-    if fingerprint is None:
-        raise StoreError(f"{shard.name} is not there")
-    settings = order.layout.settings
-    about = About(shard.name, settings, size=fingerprint.bytes, modified_ns=fingerprint.modified_ns)
-
-    def is_same(kept: About) -> bool:
-        if kept.settings != settings:
-            return False
-        if order.existing is Existing.SKIP:
-            return True
-        is_of_model = model is None or set(kept.models) <= {model}
-        return is_of_model and (kept.size, kept.modified_ns) == (about.size, about.modified_ns)
-
-    output = ShardOutput(shard, order.output, order.layout, about)
-    found, parts = output.found(), output.parts()
-    if found is not None and found.about is None:
-        why = f"{output.place.shown} is there already, and was not written by this command: move it away"
-        return Examined(output, Refuse(why), found)
-    same = [part for part in parts if part.about is not None and is_same(part.about)]
-    known = None if found is None else found.about
-    facts = ShardFacts(
-        order.existing,
-        order.retry_failed,
-        output=None if known is None else OutputFacts(is_same(known), bool(known.incomplete), known.failed),
-        same_parts=bool(same),
-        other_parts=len(same) < len(parts),
-    )
-    return Examined(output, decide_shard(facts), found, same)
-
-
-def settled_by(order: ShardOrder, examined: Examined) -> Settled | None:
-    """Tells of a shard that isn't read; gives None for one that is to be."""
-    output = examined.output
-    match examined.decision:
-        case Refuse(why):
-            return _failed(output.shard.name, output.place.shown, StoreError(f"{output.shard.name}: {why}"))
-        case Leave(why):
-            about = examined.found.about if examined.found else None
-            rows, failed = (about.rows, about.failed) if about else (0, 0)
-            return Settled(ShardLeft(output.shard.name, rows * len(order.layout.recipes), failed, why))
-        case Caption():
-            return None
 
 
 @dataclass
@@ -153,7 +70,7 @@ class ShardPlanner:
             try:
                 yield from self._plan(turn)
             except StoreError as error:
-                yield _failed(turn.shard.name, turn.shard.name, error)
+                yield failed(turn.shard.name, turn.shard.name, error)
 
     def _turns(self) -> Iterator[_Turn]:
         if self.feed is not None:
@@ -207,7 +124,7 @@ class ShardPlanner:
             for sample in samples:
                 if sample.key in seen:
                     error = ImageError("Another image of the shard has this key")
-                    yield _failed(image_name(output, sample.key), output.place.shown, error)
+                    yield failed(image_name(output, sample.key), output.place.shown, error)
                     continue
                 seen.add(sample.key)
                 yield from self._sample(output, sample, known.pop(sample.key, None), caption)
@@ -234,7 +151,7 @@ class ShardPlanner:
             if known is None:
                 output.add(layout.failed_row(sample.key, sample.image))
             for _ in lacking:
-                yield _failed(name, output.place.shown, sample.image)
+                yield failed(name, output.place.shown, sample.image)
         else:
             row = known or {"key": sample.key}
             tasks = tuple(
@@ -250,10 +167,6 @@ class ShardPlanner:
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._memory.reserved()).more(size)
             return stack.pop_all().close
-
-
-def _failed(image: str, output: str, error: CaptionError) -> Settled:
-    return Settled(TextFailed(to_failure(image, output, error)))
 
 
 def _unknown() -> None:

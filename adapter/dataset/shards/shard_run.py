@@ -8,9 +8,10 @@ from adapter.captioner.answering import Captioner
 from adapter.dataset.events import Emit
 from adapter.dataset.pace import Pace
 from adapter.dataset.run import Conditions, Run
+from adapter.dataset.shards.examination import ShardOrder
 from adapter.dataset.shards.shard_list import Shard
 from adapter.dataset.shards.shard_outlet import ShardJob, ShardOutlet
-from adapter.dataset.shards.shard_planning import ShardOrder, ShardPlanner
+from adapter.dataset.shards.shard_planning import ShardPlanner
 from adapter.settings import RunSettings
 
 

@@ -14,9 +14,9 @@ from adapter.dataset.cluster.news import News
 from adapter.dataset.cluster.shard_worker import Assignment, ShardWorker
 from adapter.dataset.events import Event, ShardDone, ShardLeft
 from adapter.dataset.run import Conditions
+from adapter.dataset.shards.examination import ShardOrder
 from adapter.dataset.shards.row_layout import Layout
 from adapter.dataset.shards.shard_list import Shard, find_shards
-from adapter.dataset.shards.shard_planning import ShardOrder
 from adapter.dataset.shards.shard_run import ShardTerms
 from adapter.dataset.shards.store import place_of
 from adapter.dataset.tally import Tally

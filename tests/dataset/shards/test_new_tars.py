@@ -8,10 +8,10 @@ import pytest
 from pyarrow import fs
 
 from adapter.dataset.events import Event, ShardDone, ShardLeft, TarWritten, TextFailed
+from adapter.dataset.shards.examination import ShardOrder
 from adapter.dataset.shards.new_tars import NewTars, check_apart
 from adapter.dataset.shards.row_layout import About, Layout, to_file
 from adapter.dataset.shards.shard_list import find_shards
-from adapter.dataset.shards.shard_planning import ShardOrder
 from adapter.dataset.shards.store import Place, place_of
 from adapter.errors import InvalidRequestError
 from tests.datasets import RECIPE

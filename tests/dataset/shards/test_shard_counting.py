@@ -8,10 +8,10 @@ import pytest
 from adapter.dataset.decide import Existing
 from adapter.dataset.events import ShardDone, ShardLeft
 from adapter.dataset.recipe import Recipe
+from adapter.dataset.shards.examination import ShardOrder
 from adapter.dataset.shards.row_layout import Layout
 from adapter.dataset.shards.shard_counting import counting_shards
 from adapter.dataset.shards.shard_list import find_shards
-from adapter.dataset.shards.shard_planning import ShardOrder
 from adapter.dataset.shards.store import place_of
 from adapter.dataset.tally import Tally
 from tests.datasets import RECIPE

@@ -1,12 +1,14 @@
 """What is planned for shards."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from adapter.dataset.events import Event, ShardLeft, TextFailed
+from adapter.dataset.shards.examination import ShardOrder
 from adapter.dataset.shards.row_layout import Layout
-from adapter.dataset.shards.shard_list import find_shards
+from adapter.dataset.shards.shard_list import Shard, find_shards
 from adapter.dataset.shards.shard_outlet import ShardJob, ShardOutlet
-from adapter.dataset.shards.shard_planning import ShardOrder, ShardPlanner
+from adapter.dataset.shards.shard_planning import ShardPlanner
 from adapter.dataset.shards.store import place_of
 from adapter.dataset.work import Settled
 from tests.datasets import RECIPE
@@ -75,3 +77,28 @@ async def test_an_output_that_is_damaged_fails_alone(tmp_path: Path) -> None:
     told = [event.failure.message for event in events(planned) if isinstance(event, TextFailed)]
     assert [" is damaged: " in message for message in told] == [True, True]
     assert [one.output.shard.stem for one in planned if isinstance(one, ShardJob)] == ["c"]
+
+
+async def test_a_feed_is_asked_for_a_shard_when_the_one_before_was_read(tmp_path: Path) -> None:
+    """Until then another machine can have it."""
+    for name in ("1.tar", "2.tar"):
+        (tmp_path / name).write_bytes(webdataset(2))
+    asked: list[str] = []
+
+    def feed() -> Iterator[Shard]:
+        for shard in find_shards([f"{tmp_path}/*.tar"]):
+            asked.append(shard.stem)
+            yield shard
+
+    order = ShardOrder((), place_of(str(tmp_path / "out")), Layout([RECIPE]))
+    outlet = ShardOutlet(order.layout, lambda _: None, 60)
+    known = []
+    for one in ShardPlanner(order, outlet, 10_000, feed=feed()).plan():
+        assert isinstance(one, ShardJob)
+        known.append((one.item.key, list(asked)))
+    assert known == [
+        ("000000000", ["1"]),
+        ("000000001", ["1"]),
+        ("000000000", ["1", "2"]),
+        ("000000001", ["1", "2"]),
+    ]

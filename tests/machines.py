@@ -1,20 +1,22 @@
 """A Ray cluster for tests: several machines that are all this one."""
 
 import contextlib
+import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from tests.processes import descendants
+from tests.processes import below, descendants
 
 # The least that Ray takes.
 NODE = {"num_cpus": 1, "num_gpus": 0, "include_dashboard": False, "object_store_memory": 80 * 2**20}
-# A machine without a sign of life for two seconds is lost.
+# A machine without a sign of life for ten seconds is lost: beside other tests it may be slow.
 HEALTH = {
     "health_check_initial_delay_ms": 0,
-    "health_check_period_ms": 500,
-    "health_check_failure_threshold": 4,
+    "health_check_period_ms": 1000,
+    "health_check_failure_threshold": 10,
 }
 
 
@@ -35,7 +37,13 @@ class Machines:
 
     def kill_one(self) -> None:
         """Kills a machine with all that runs on it."""
-        self._cluster.remove_node(next(iter(self._cluster.worker_nodes)), allow_graceful=False)
+        machine = next(iter(self._cluster.worker_nodes))
+        raylet = machine.all_processes["raylet"][0].process.pid
+        # First its workers, which would go on for a while after it.
+        for process in list(below(raylet)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self._cluster.remove_node(machine, allow_graceful=False)
 
     def workers(self) -> list[int]:
         """Gives the processes of actors."""

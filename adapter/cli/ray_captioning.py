@@ -68,7 +68,7 @@ def _divide(
         if running.ray == LOCAL and not urls and (urls := runner.run(find_engines(settings))):
             stack.enter_context(held(settings.run_dir, "a dataset run"))
         seating = seated(
-            machines,
+            list(machines.values()),
             split=settings.tensor_parallel or 1,
             has_engines=bool(urls),
             wanted=running.ray_actors,
@@ -76,7 +76,7 @@ def _divide(
         assignment = Assignment(
             replace(order, shards=()), terms, _chosen(settings), book.system_prompt, seating.neighbours
         )
-        hands = RayHands(assignment, seating, urls)
+        hands = RayHands(assignment, seating, urls, list(machines))
         return runner.run(_carry_out(order, hands, seating, len(machines), running, display=display))
 
 

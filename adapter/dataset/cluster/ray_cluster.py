@@ -14,11 +14,12 @@ import contextlib
 import io
 import logging
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from adapter.config import PROJECT_DIR
 from adapter.dataset.cluster.crew import WorkerLostError
@@ -38,9 +39,9 @@ log = logging.getLogger("adapter.dataset")
 
 
 @contextlib.contextmanager
-def joined(address: str) -> Iterator[list[Mapping[str, float]]]:
+def joined(address: str) -> Iterator[dict[str, Mapping[str, float]]]:
     """Joins the cluster at that address, or starts one on this machine for LOCAL, and gives the resources of
-    its machines. What Ray prints meanwhile goes to the log: standard output is for results.
+    its machines by their ids. What Ray prints meanwhile goes to the log: standard output is for results.
 
     Raises InvalidRequestError where there is no such cluster.
     """
@@ -51,7 +52,7 @@ def joined(address: str) -> Iterator[list[Mapping[str, float]]]:
     with contextlib.redirect_stdout(_Log()):
         _join(address, starting)
         try:
-            yield [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+            yield {node["NodeID"]: dict(node["Resources"]) for node in ray.nodes() if node["Alive"]}
         finally:
             ray.shutdown()
 
@@ -94,20 +95,30 @@ class _Log(io.TextIOBase):
 
 
 class RayHands:
-    """Makes workers of the `seating`, which share the engines at `engine_urls` if there are any."""
+    """Makes workers of the `seating`, which share the engines at `engine_urls` if there are any.
 
-    def __init__(self, assignment: Assignment, seating: Seating, engine_urls: tuple[str, ...]) -> None:
+    GPUs say where each is. Other workers take turns with the `machines`, and go elsewhere when theirs is
+    gone.
+    """
+
+    def __init__(
+        self, assignment: Assignment, seating: Seating, engine_urls: tuple[str, ...], machines: Sequence[str]
+    ) -> None:
         self._assignment = ray.put(assignment)
         self._seating = seating
         self._engine_urls = engine_urls
-        self._class = ray.remote(ShardWorker).options(
-            num_gpus=seating.gpus, num_cpus=seating.cpus, scheduling_strategy="SPREAD", max_restarts=0
-        )
+        self._machines = machines
+        self._options = {"num_gpus": seating.gpus, "num_cpus": seating.cpus, "max_restarts": 0}
 
     def hire(self, number: int) -> "RayHand":
         """Asks for a worker, which begins once there is a place for it."""
         urls = engine_urls_of(self._engine_urls, number, self._seating.workers)
-        return RayHand(self._class.remote(self._assignment, urls))
+        strategy: Any = "SPREAD"
+        if not self._seating.gpus:
+            machine = self._machines[(number - 1) % len(self._machines)]
+            strategy = NodeAffinitySchedulingStrategy(machine, soft=True)
+        made = ray.remote(ShardWorker).options(**self._options, scheduling_strategy=strategy)
+        return RayHand(made.remote(self._assignment, urls))
 
 
 class RayHand:

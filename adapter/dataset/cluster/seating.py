@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from adapter.errors import InvalidRequestError
 
+SOME_CPUS = 0.01  # a worker that takes nothing at all is put anywhere, by chance
+
 
 @dataclass(frozen=True)
 class Seating:
@@ -13,7 +15,7 @@ class Seating:
 
     workers: int
     gpus: int
-    cpus: int
+    cpus: float
     neighbours: int
 
 
@@ -42,11 +44,12 @@ def seated(
         return Seating(workers, split, 0, max(fitting))
     workers = wanted or count
     neighbours = math.ceil(workers / count)
-    if has_engines:
-        return Seating(workers, 0, 0, neighbours)
-    # A demonstration: each engine gets its share of the cores, which Ray tells it by OMP_NUM_THREADS.
     cores = min(int(machine.get("CPU", 0)) for machine in machines)
-    return Seating(workers, 0, cores // neighbours, neighbours)
+    some = SOME_CPUS if cores else 0
+    if has_engines:
+        return Seating(workers, 0, some, neighbours)
+    # A demonstration: each engine gets its share of the cores, which Ray tells it by OMP_NUM_THREADS.
+    return Seating(workers, 0, cores // neighbours or some, neighbours)
 
 
 def engine_urls_of(urls: Sequence[str], worker: int, workers: int) -> tuple[str, ...]:

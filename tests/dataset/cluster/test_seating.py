@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapter.dataset.cluster.seating import Seating, engine_urls_of, seated
+from adapter.dataset.cluster.seating import SOME_CPUS, Seating, engine_urls_of, seated
 from adapter.errors import InvalidRequestError
 
 PLAIN = {"CPU": 8.0}
@@ -15,8 +15,8 @@ EIGHT = {"CPU": 64.0, "GPU": 8.0}
         ([EIGHT, EIGHT, PLAIN], {}, Seating(16, 1, 0, 8)),
         ([EIGHT, EIGHT], {"wanted": 3}, Seating(3, 1, 0, 8)),
         ([EIGHT, {"GPU": 3.0}], {"split": 2}, Seating(5, 2, 0, 4)),
-        ([EIGHT, EIGHT], {"has_engines": True}, Seating(2, 0, 0, 1)),
-        ([PLAIN, PLAIN], {"has_engines": True, "wanted": 5}, Seating(5, 0, 0, 3)),
+        ([EIGHT, EIGHT], {"has_engines": True}, Seating(2, 0, SOME_CPUS, 1)),
+        ([PLAIN, PLAIN], {"has_engines": True, "wanted": 5}, Seating(5, 0, SOME_CPUS, 3)),
         ([PLAIN, PLAIN], {}, Seating(2, 0, 8, 1)),
         ([PLAIN, {"CPU": 2.0}], {"wanted": 4}, Seating(4, 0, 1, 2)),
         ([{}], {"wanted": 2}, Seating(2, 0, 0, 2)),

@@ -22,7 +22,7 @@ from tests.shards import rows, shade, tar_of, webdataset, write_parquet
 from tests.stores import CREDENTIALS, bucket_url
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = pytest.mark.xdist_group("engines")
 START_S = 60.0  # for the cluster's first processes, beside other tests
 SHARDS, IMAGES = 6, 20
 ALL = {f"{number:09}" for number in range(SHARDS * IMAGES)}

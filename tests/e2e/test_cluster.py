@@ -39,7 +39,7 @@ def write_shards(folder: Path) -> dict[str, str]:
     return right
 
 
-@pytest.mark.xdist_group("ray")
+@pytest.mark.xdist_group("engines")
 async def test_a_killed_machine_with_an_engine_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

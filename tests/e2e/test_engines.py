@@ -13,12 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from adapter.config import PROJECT_DIR
 from demo.captions import caption
 from demo.samples import FOLDER, SAMPLES
 from demo.scenes import Scene, draw
 from tests.e2e.conftest import RunningService, command_line, start
 
+# With the other tests that start several engines, so that they never need their memory at one time.
+pytestmark = pytest.mark.xdist_group("engines")
 LIMIT_S = 300
 IMAGES = 240
 

@@ -9,7 +9,7 @@ source bench/environment.sh
 results=bench/results/$machine.json
 rm -f -- "$results"
 "$python" bench/machine.py --results "$results"
-for benchmark in prepare overhead ceiling legacy scale engines priority quality review read_ahead shards; do
+for benchmark in prepare overhead ceiling legacy scale engines priority quality review read_ahead shards cluster; do
   say "--- $benchmark"
   "$python" "bench/$benchmark.py" "$@" --results "$results"
 done

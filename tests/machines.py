@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from tests.processes import below, descendants
 
 # The least that Ray takes.
@@ -56,11 +58,15 @@ def cluster() -> Iterator[Machines]:
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="ray-")
-    started = Cluster(
-        initialize_head=True, head_node_args=NODE | {"temp_dir": folder, "_system_config": HEALTH}
-    )
     try:
-        yield Machines(started)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RAY_TMPDIR", folder)  # it notes the address there, whatever the head is told
+            os.mkdir(f"{folder}/ray")
+            head = NODE | {"temp_dir": f"{folder}/ray", "_system_config": HEALTH}
+            started = Cluster(initialize_head=True, head_node_args=head)
+            try:
+                yield Machines(started)
+            finally:
+                started.shutdown()
     finally:
-        started.shutdown()
         shutil.rmtree(folder, ignore_errors=True)

@@ -70,8 +70,8 @@ def test_without_arguments_there_is_help_and_exit_code_2() -> None:
     ended = run("nonsense")
     assert ended.returncode == ExitCode.WRONG_USAGE
     assert ended.stderr.splitlines() == [
-        "error: There is no command nonsense. The commands are serve, caption, page, undo, check, "
-        "integrate, status"
+        "error: There is no command nonsense. The commands are serve, caption, plan, page, undo, "
+        "check, integrate, status"
     ]
 
 

@@ -43,12 +43,10 @@ async def test_images_are_sent_where_the_service_cant_be_told_of_them(
 async def test_a_folder_that_the_service_sees_otherwise_is_sent(
     service: Service, job: MakeJob, folder: Path
 ) -> None:
-    """Pictures that AI-Toolkit leaves out would have been captioned, too."""
-    (folder / "_controls").mkdir()
-    (folder / "_controls/0.png").write_bytes((folder / "0.png").read_bytes())
-    printed = await job(prompt="Name it.").run()
-    assert "because it would take 7 images of the folder, and this job takes 6" in printed
-    assert len(texts(folder)) == 6
+    """Pictures that the job leaves out would have been captioned, too."""
+    printed = await job(prompt="Name it.", extensions=["png"]).run()
+    assert "because it would take 6 images of the folder, and this job takes 3" in printed
+    assert len(texts(folder)) == 3
     assert service.last_asked["messages"][-1]["content"][-1]["text"] == "Name it."
 
 

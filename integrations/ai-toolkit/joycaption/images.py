@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 # The formats that the service reads. AI-Toolkit's jobs may name videos and sounds beside them.
 FORMATS = frozenset("jpg jpeg jpe jfif png apng webp bmp dib gif tif tiff avif heic heif hif jxl".split())
+# What OneTrainer keeps beside an image, which the service doesn't caption, either.
+LABELS = ("-masklabel.png", "-condlabel.png")
 CONTROLS = "_controls"  # AI-Toolkit's folder for control images, which have no captions
 
 
@@ -20,7 +22,8 @@ class Images:
 
 
 def find_images(folder: str, formats: Collection[str], extension: str, *, recaption: bool) -> Images:
-    """Gives a folder's images, as AI-Toolkit finds them: hidden ones and those of controls are left out.
+    """Gives a folder's images, as AI-Toolkit finds them: hidden ones and those of controls are left out, and
+    so are masks and conditions of other images.
 
     A text of blanks counts as none. `formats` are extensions without a dot.
     """
@@ -31,7 +34,7 @@ def find_images(folder: str, formats: Collection[str], extension: str, *, recapt
         found += [
             os.path.join(place, name)
             for name in names
-            if name.lower().endswith(endings) and not name.startswith(".")
+            if name.lower().endswith(endings) and not name.lower().endswith(LABELS) and name[0] != "."
         ]
     found.sort()
     wanted = found if recaption else [image for image in found if not read_text(text_path(image, extension))]

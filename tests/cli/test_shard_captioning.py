@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pyarrow import parquet
+from pyarrow.fs import FileSelector
 
 from adapter.dataset.shards.store import place_of
 from adapter.policy import ExitCode
@@ -270,6 +271,9 @@ async def test_shards_and_outputs_may_be_in_a_store(command: Command, s3_port: i
         "s3://bucket/captions/1.parquet",
     ]
     assert not place_of(output).matching("_parts/*/*")
+    parts = place_of(output).below("_parts")
+    left = parts.filesystem.get_file_info(FileSelector(parts.path, allow_not_found=True))
+    assert not left, "nor an empty object in the place of each folder"
     keys = set()
     for place in place_of(output).files():
         with place.random_access() as file:

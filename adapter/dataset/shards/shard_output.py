@@ -162,10 +162,13 @@ class ShardOutput:
 
         Raises StoreError.
         """
-        for part in self._parts_folder.files():
+        parts = self._parts_folder.files()
+        for part in parts:
             part.remove()
-        self._parts_folder.remove_folder()
-        self._folder.below(PARTS).remove_folder()
+        if parts or self._folder.is_local:
+            self._parts_folder.remove_folder()
+        if self._folder.is_local:  # in a store, parts of other shards could come into it meanwhile
+            self._folder.below(PARTS).remove_folder()
 
     def _rows(self, tables: list[Any]) -> Iterator[Row]:
         """Gives each key's row: the last one, but none with a failure in the place of one without."""

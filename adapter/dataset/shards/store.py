@@ -170,10 +170,13 @@ class Place:
             self.filesystem.delete_file(self.path)
 
     def remove_folder(self) -> None:
-        """Removes the empty folder, where the store has folders; one that isn't empty stays."""
+        """Removes the empty folder, or the empty object that stands for it; one that isn't empty stays."""
         if self.is_local:
             with contextlib.suppress(OSError):
                 os.rmdir(self.path)
+        elif not self.files():
+            with self.telling("removed"), contextlib.suppress(FileNotFoundError):
+                self.filesystem.delete_dir(self.path)
 
     @contextlib.contextmanager
     def telling(self, done: str) -> Iterator[None]:

@@ -96,6 +96,7 @@ def caption(engine_url: str, data: Path, out: Path, shards: int, workers: int = 
         cwd=PROJECT_DIR,
         env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"},
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # a line for each shard
     )
     driver_kb, worker_mb = 0, 0.0
     while run.poll() is None:
@@ -103,7 +104,7 @@ def caption(engine_url: str, data: Path, out: Path, shards: int, workers: int = 
         own_kb, _ = resident_kb(run.pid)
         driver_kb, worker_mb = max(driver_kb, own_kb), max(worker_mb, mean_of_workers_mb(run.pid, workers))
     seconds = time.monotonic() - begun_s
-    assert run.returncode == 0, "see above"
+    assert run.returncode == 0, f"{run.args} ended with {run.returncode}"
     assert run.stdout is not None
     result = json.loads(run.stdout.read())
     assert result["done"] == shards * IMAGES_IN_SHARD

@@ -116,7 +116,7 @@ def mean_of_workers_mb(process: int, workers: int) -> float:
     sizes = []
     for one in processes_of(process):
         with contextlib.suppress(OSError):
-            if Path(f"/proc/{one}/cmdline").read_bytes().startswith(b"ray::ShardWorker"):
+            if Path(f"/proc/{one}/cmdline").read_bytes().startswith(b"ray::ClusterWorker"):
                 found = re.search(r"^VmRSS:\s+(\d+)", Path(f"/proc/{one}/status").read_text(), re.M)
                 sizes.append(int(found[1]) / 1024 if found else 0.0)
     return sum(sizes) / workers if workers and len(sizes) == workers else 0.0

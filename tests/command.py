@@ -169,6 +169,19 @@ class Command:
 
         self.answer_captions(wait)
 
+    def hold_after(self, count: int) -> asyncio.Event:
+        """Has the engine hold all but the first requests for captions until the event is set."""
+        go_on = asyncio.Event()
+
+        async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+            number = len(self.asked())
+            if number > count:
+                await go_on.wait()
+            return web.json_response(completion(f"a picture numbered {number}"))
+
+        self.answer_captions(answer)
+        return go_on
+
 
 def is_check(body: dict[str, Any]) -> bool:
     """Tells whether it is the self-check that asks."""

@@ -12,6 +12,7 @@ import pytest
 
 from tests.processes import below, descendants
 
+START_S = 60.0  # for the cluster's first processes, beside other tests
 # The least that Ray takes.
 NODE = {"num_cpus": 1, "num_gpus": 0, "include_dashboard": False, "object_store_memory": 80 * 2**20}
 # A machine without a sign of life for ten seconds is lost: beside other tests it may be slow.
@@ -49,7 +50,7 @@ class Machines:
 
     def workers(self) -> list[int]:
         """Gives the processes of actors."""
-        return [pid for pid, command in descendants().items() if command.startswith(b"ray::ShardWorker")]
+        return [pid for pid, command in descendants().items() if command.startswith(b"ray::ClusterWorker")]
 
 
 @contextlib.contextmanager

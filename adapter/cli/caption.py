@@ -21,6 +21,7 @@ from adapter.cli.caption_options import (
 from adapter.cli.captioning import carry_out
 from adapter.cli.files import load_book, raise_descriptor_limit
 from adapter.cli.option_group import option_group
+from adapter.cli.ray_readiness import make_ready, refuse_undividable
 from adapter.cli.results import print_result
 from adapter.cli.text_place import layout_for, texts_for
 from adapter.dataset.decide import Existing
@@ -92,8 +93,8 @@ def caption(
         )
     if written.write_shards:
         raise InvalidRequestError("--write-shards is for shards")
-    if running.ray or running.ray_actors:
-        raise InvalidRequestError("--ray divides shards: it isn't for folders yet, see --shard for those")
+    if running.ray_actors and not running.ray:
+        raise InvalidRequestError("--ray-actors needs --ray")
     order = Order(
         selection=Selection(
             datasets,
@@ -119,7 +120,18 @@ def caption(
     )
     if order.output is not None:
         check_output_rules(order.layout, order.output, order.selection, len(order.recipes))
-    return show_plan(order) if running.dry_run else carry_out(order, settings, book)
+    if running.ray:
+        refuse_undividable(order, settings)
+    if running.dry_run:
+        return show_plan(order)
+    return _divide(order, running, settings, book) if running.ray else carry_out(order, settings, book)
+
+
+def _divide(order: Order, running: RunOptions, settings: RunSettings, book: PromptBook) -> ExitCode:
+    make_ready(running.ray)
+    from adapter.cli.divided_folder import caption_divided_folder
+
+    return caption_divided_folder(order, running, settings, book)
 
 
 def show_plan(order: Order) -> ExitCode:

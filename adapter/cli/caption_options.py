@@ -152,8 +152,8 @@ class RunOptions(BaseModel):
     )
     ray: str = Field(
         "",
-        description="Divide the shards among the machines of a Ray cluster: HOST:PORT, auto for that of this "
-        "machine, or local for one of its own on this machine.",
+        description="Divide the shards, or the folder, among the machines of a Ray cluster: HOST:PORT, auto "
+        "for that of this machine, or local for one of its own on this machine.",
     )
     ray_actors: int | None = Field(
         None,

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Protocol
 
 import orjson
@@ -20,7 +21,8 @@ from adapter.dataset.metadata_file import check_output, export
 from adapter.dataset.order import Order
 from adapter.dataset.outbox import Outbox
 from adapter.dataset.pace import Pace
-from adapter.dataset.report import write_report
+from adapter.dataset.records import Failure
+from adapter.dataset.report import open_report, write_report
 from adapter.dataset.run import Run
 from adapter.dataset.selection import Dataset, open_datasets
 from adapter.dataset.tally import Tally
@@ -106,13 +108,8 @@ def final(code: ExitCode, run: Interruptible, tally: Tally) -> ExitCode:
 def _finish(order: Order, datasets: list[Dataset], display: Display, code: ExitCode) -> ExitCode:
     """Writes the outputs of a run, however it ended, and shows what came of it."""
     try:
-        if order.output is not None:
-            styles = [recipe.style for recipe in order.recipes]
-            count = export(order.output, datasets, styles, order.texts, order.layout)
-            display.notice(f"{order.output}: {count} images")
+        write_output(order, datasets, display)
         ledgers = {id(dataset.ledger): dataset.ledger for dataset in datasets}.values()
-        if dropped := sum(ledger.history.dropped for ledger in ledgers):
-            display.notice(dropped_line(dropped))
         if order.report is not None:
             failures = (
                 failure for ledger in ledgers for failure in ledger.failures(recent=True, refused=True)
@@ -121,11 +118,30 @@ def _finish(order: Order, datasets: list[Dataset], display: Display, code: ExitC
     except CaptionError as error:
         display.notice(f"error: {error}")
         code = code or ExitCode.SOME_FAILED
+    tell_result(order, display, code)
+    return code
+
+
+def write_output(order: Order, datasets: list[Dataset], display: Display) -> None:
+    """Writes the file of --output, if there is to be one, and tells of that and of what was dropped.
+
+    Raises WriteError, LedgerError and InvalidRequestError.
+    """
+    if order.output is not None:
+        styles = [recipe.style for recipe in order.recipes]
+        count = export(order.output, datasets, styles, order.texts, order.layout)
+        display.notice(f"{order.output}: {count} images")
+    ledgers = {id(dataset.ledger): dataset.ledger for dataset in datasets}.values()
+    if dropped := sum(ledger.history.dropped for ledger in ledgers):
+        display.notice(dropped_line(dropped))
+
+
+def tell_result(order: Order, display: Display, code: ExitCode) -> None:
+    """Tells what came of a run over folders."""
     if order.as_json:
         print_result(orjson.dumps(display.tally.as_dict() | {"exit_code": code}).decode())
     else:
         display.notice(summary(display.tally, order.report))
-    return code
 
 
 @contextlib.asynccontextmanager
@@ -157,3 +173,13 @@ def interrupting(interrupt: Callable[[], None]) -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def reporting(path: Path | None) -> Iterator[Callable[[Failure], None]]:
+    """Gives what writes a failure into the report at `path`, if there is to be one. Raises WriteError."""
+    if path is None:
+        yield lambda _: None
+        return
+    with open_report(path) as write:
+        yield write

@@ -1,23 +1,23 @@
-"""Captions shards on the machines of a Ray cluster, and shows it as one run. Imports ray and pyarrow."""
+"""Divides what is captioned among the machines of a Ray cluster, and shows it as one run. Imports ray."""
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
 
 import uvloop
 
 from adapter.caption.prompts import PromptBook
 from adapter.cli.caption_options import RunOptions
-from adapter.cli.captioning import interrupting, outcome
+from adapter.cli.captioning import interrupting, outcome, reporting
 from adapter.cli.display import Display
-from adapter.cli.shard_captioning import reporting, tell_result
 from adapter.dataset.cluster.backlog import Backlog
+from adapter.dataset.cluster.cluster_worker import Assignment
 from adapter.dataset.cluster.crew import Crew
-from adapter.dataset.cluster.done_shards import sort_out
+from adapter.dataset.cluster.part import Trade
 from adapter.dataset.cluster.ray_cluster import LOCAL, RayHands, joined
 from adapter.dataset.cluster.seating import Seating, seated
-from adapter.dataset.cluster.shard_worker import Assignment
 from adapter.dataset.events import (
     CaptioningBegan,
     EngineAway,
@@ -25,9 +25,6 @@ from adapter.dataset.events import (
     EngineProgressed,
     Event,
 )
-from adapter.dataset.shards.examination import ShardOrder
-from adapter.dataset.shards.shard_list import Shard
-from adapter.dataset.shards.shard_run import ShardTerms
 from adapter.dataset.tally import Tally
 from adapter.engine.discovery import find_engines
 from adapter.engine.leases import held
@@ -37,28 +34,26 @@ from adapter.settings import RunSettings
 MIN_PLACE_S = 60.0  # until a worker has its place in the cluster, whatever the patience with engines
 
 
+@dataclass(frozen=True)
+class Division:
+    """What is divided. People call it `parts`, and events a part's output as `output_of` gives it.
+
+    `fill` puts all parts into a backlog, for so many workers, while others are at work, and completes it.
+    """
+
+    trade: Trade
+    parts: str
+    output_of: Callable[[Any], str]
+    fill: Callable[[Backlog, int], Awaitable[None]]
+
+
 def caption_on_cluster(
-    order: ShardOrder, terms: ShardTerms, running: RunOptions, settings: RunSettings, book: PromptBook
+    division: Division, running: RunOptions, settings: RunSettings, *, book: PromptBook, display: Display
 ) -> ExitCode:
-    """Captions the shards of the order, shows how it goes, and gives the exit code.
+    """Captions all parts, shows how it goes, and gives the exit code.
 
     Raises InvalidRequestError where there is no such cluster, or it has too few GPUs.
     """
-    display = Display(Tally())
-    code = _divide(order, terms, running, settings, book=book, display=display)
-    tell_result(display.tally, display, running, code)
-    return code
-
-
-def _divide(
-    order: ShardOrder,
-    terms: ShardTerms,
-    running: RunOptions,
-    settings: RunSettings,
-    *,
-    book: PromptBook,
-    display: Display,
-) -> ExitCode:
     with (
         joined(running.ray) as machines,
         contextlib.ExitStack() as stack,
@@ -73,11 +68,9 @@ def _divide(
             has_engines=bool(urls),
             wanted=running.ray_actors,
         )
-        assignment = Assignment(
-            replace(order, shards=()), terms, _chosen(settings), book.system_prompt, seating.neighbours
-        )
+        assignment = Assignment(division.trade, _chosen(settings), book.system_prompt, seating.neighbours)
         hands = RayHands(assignment, seating, urls, list(machines))
-        return runner.run(_carry_out(order, hands, seating, len(machines), running, display=display))
+        return runner.run(_carry_out(division, hands, seating, len(machines), running, display=display))
 
 
 def _chosen(settings: RunSettings) -> dict[str, object]:
@@ -86,7 +79,7 @@ def _chosen(settings: RunSettings) -> dict[str, object]:
 
 
 async def _carry_out(
-    order: ShardOrder,
+    division: Division,
     hands: RayHands,
     seating: Seating,
     machines: int,
@@ -95,17 +88,18 @@ async def _carry_out(
     display: Display,
 ) -> ExitCode:
     tally = display.tally
-    with reporting(running) as report:
-        backlog = Backlog(tally, report, lambda shard: order.output.below(f"{shard.stem}.parquet").shown)
+    with reporting(running.report) as report:
+        backlog = Backlog(tally, report, division.trade.part_of, division.output_of)
         crew = Crew(
             seating.workers,
             hands.hire,
             backlog,
+            parts=division.parts,
             hear=_Listener(tally, display, seating.workers).hear,
             notice=display.notice,
             place_s=max(running.engine_patience, MIN_PLACE_S),
         )
-        run = _Divided(crew, order, list(order.shards), backlog, display)
+        run = _Divided(crew, lambda: division.fill(backlog, seating.workers))
         display.notice(f"{seating.workers} workers on {machines} machines of the Ray cluster")
         with interrupting(run.interrupt):
             async with display.shown():
@@ -115,16 +109,11 @@ async def _carry_out(
 
 
 class _Divided:
-    """The run: looks which shards are done while others do the rest."""
+    """The run: finds what there is to do while others do it."""
 
-    def __init__(
-        self, crew: Crew, order: ShardOrder, shards: Sequence[Shard], backlog: Backlog, display: Display
-    ) -> None:
+    def __init__(self, crew: Crew, fill: Callable[[], Awaitable[None]]) -> None:
         self._crew = crew
-        self._order = order
-        self._shards = shards
-        self._backlog = backlog
-        self._display = display
+        self._fill = fill
 
     @property
     def interrupted(self) -> bool:
@@ -134,14 +123,14 @@ class _Divided:
         self._crew.interrupt()
 
     async def complete(self) -> None:
-        looking = asyncio.create_task(sort_out(self._order, self._shards, self._backlog, self._display.take))
+        filling = asyncio.ensure_future(self._fill())
         try:
             await self._crew.complete()
         finally:
-            looking.cancel()
-            await asyncio.wait({looking})
-        if not looking.cancelled():
-            looking.result()
+            filling.cancel()
+            await asyncio.wait({filling})
+        if not filling.cancelled():
+            filling.result()
 
 
 class _Listener:

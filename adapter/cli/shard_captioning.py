@@ -3,24 +3,22 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from importlib.util import find_spec
+from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 import uvloop
 
 from adapter.caption.prompts import PromptBook
 from adapter.cli.caption_options import ImageOptions, RunOptions, TextOptions
-from adapter.cli.captioning import captioner_for, final, interrupting, outcome
+from adapter.cli.captioning import captioner_for, final, interrupting, outcome, reporting
 from adapter.cli.display import Display, summary
+from adapter.cli.ray_readiness import make_ready
 from adapter.cli.results import print_result
-from adapter.config import guard_own_ray, quiet_ray
 from adapter.dataset.decide import Existing
 from adapter.dataset.events import Event, TextFailed
 from adapter.dataset.inputs.share import Share
 from adapter.dataset.recipe import Recipe
-from adapter.dataset.records import Failure
-from adapter.dataset.report import open_report
 from adapter.dataset.run import Conditions
 from adapter.dataset.shards.examination import ShardOrder, examine
 from adapter.dataset.shards.new_tars import NewTars, check_apart
@@ -109,14 +107,22 @@ def _refuse_unused(
 def _divide(
     order: ShardOrder, terms: ShardTerms, running: RunOptions, settings: RunSettings, book: PromptBook
 ) -> ExitCode:
-    if find_spec("ray") is None:
-        raise InvalidRequestError("--ray needs ray: install it with `.venv/bin/pip install ray`")
-    quiet_ray()  # Ray reads some of it when it is imported
-    if running.ray == "local":
-        guard_own_ray()
-    from adapter.cli.ray_captioning import caption_on_cluster
+    make_ready(running.ray)
+    from adapter.cli.ray_captioning import Division, caption_on_cluster
+    from adapter.dataset.cluster.done_shards import sort_out
+    from adapter.dataset.cluster.shard_work import ShardWork
 
-    return caption_on_cluster(order, terms, running, settings, book)
+    display = Display(Tally())
+    work = ShardWork(replace(order, shards=()), terms)
+    division = Division(
+        work,
+        "shards",
+        work.output_of,
+        lambda backlog, _: sort_out(order, order.shards, backlog, display.take),
+    )
+    code = caption_on_cluster(division, running, settings, book=book, display=display)
+    _tell_result(display.tally, display, running, code)
+    return code
 
 
 def _show_plan(order: ShardOrder, *, as_json: bool) -> ExitCode:
@@ -148,7 +154,7 @@ async def _carry_out(
 ) -> ExitCode:
     tally = Tally()
     display = Display(tally)
-    with reporting(running) as report:
+    with reporting(running.report) as report:
 
         def take(event: Event) -> None:
             tally.take(event)
@@ -170,23 +176,13 @@ async def _carry_out(
                 async with contextlib.nullcontext() if new_tars is None else new_tars.being_made():
                     code = await outcome(run, tally, display)
                 code = final(code, run, tally)
-    tell_result(tally, display, running, code)
+    _tell_result(tally, display, running, code)
     return code
 
 
-def tell_result(tally: Tally, display: Display, running: RunOptions, code: ExitCode) -> None:
+def _tell_result(tally: Tally, display: Display, running: RunOptions, code: ExitCode) -> None:
     """Tells what came of a run over shards."""
     if running.as_json:
         print_result(orjson.dumps(tally.as_dict() | {"exit_code": code}).decode())
     else:
         display.notice(summary(tally, running.report, "the column error of the outputs"))
-
-
-@contextlib.contextmanager
-def reporting(running: RunOptions) -> Iterator[Callable[[Failure], None]]:
-    """Gives what writes a failure into the report, if there is to be one. Raises WriteError."""
-    if running.report is None:
-        yield lambda _: None
-        return
-    with open_report(running.report) as write:
-        yield write

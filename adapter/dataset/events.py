@@ -94,6 +94,13 @@ class ShardDone:
 
 
 @dataclass(frozen=True)
+class SliceDone:
+    """Nothing is left to do in the slice of a folder that has this name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class TarWritten:
     """A new tar is in its place, with so many samples. `left_out` images have no caption."""
 
@@ -121,6 +128,7 @@ Event = (
     | Stopping
     | ShardLeft
     | ShardDone
+    | SliceDone
     | TarWritten
     | TextsLost
 )

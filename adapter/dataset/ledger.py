@@ -9,19 +9,17 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
 from adapter.dataset.history import History, Replaced
-from adapter.dataset.ledger_file import check, connect, hold, set_up, siblings
-from adapter.dataset.records import Entry, Failure
+from adapter.dataset.ledger_file import SQLITE_ERRORS, as_unavailable, check, connect, hold, set_up, siblings
+from adapter.dataset.records import Entry, Failure, later
 from adapter.dataset.stored_name import Stored, from_stored, is_stored, stored_order, to_stored
 from adapter.dataset.verdicts import LOOKUP_CHUNK, Verdict, Verdicts
-from adapter.errors import LedgerError, LedgerUnavailableError
-
-# SQLite's own, and what Python makes of those whose text isn't UTF-8, because the ledger isn't.
-SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+from adapter.errors import LedgerError
 
 
 class Ledger:
@@ -52,7 +50,7 @@ class Ledger:
         """Opens the ledger at `path` for writing, and makes it where there is none. Only one may be `alone`;
         what changes single texts may work beside it. Raises LedgerUnavailableError.
         """
-        with contextlib.ExitStack() as unused, _as_unavailable(path):
+        with contextlib.ExitStack() as unused, as_unavailable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             check(path)
             held = unused.enter_context(hold(path)) if alone else None
@@ -75,7 +73,7 @@ class Ledger:
     @classmethod
     def open_read_only(cls, path: Path) -> "Ledger":
         """Opens a ledger that is there. Raises LedgerUnavailableError."""
-        with _as_unavailable(path):
+        with as_unavailable(path):
             return cls(path, connect(path, read_only=True))
 
     @classmethod
@@ -84,7 +82,7 @@ class Ledger:
 
         Raises LedgerUnavailableError.
         """
-        with contextlib.ExitStack() as unused, _as_unavailable(path):
+        with contextlib.ExitStack() as unused, as_unavailable(path):
             known = [path] if path.exists() else []
             others = cls._opened([*siblings(path), *known], unused)
             memory = unused.enter_context(
@@ -102,6 +100,17 @@ class Ledger:
         """Opens ledgers for reading, and closes them with `stack`."""
         return [stack.enter_context(contextlib.closing(cls.open_read_only(path))) for path in paths]
 
+    def look_for_others(self) -> None:
+        """Reads from now on also those of the dataset's ledgers that were made since this one was opened.
+
+        Raises LedgerUnavailableError.
+        """
+        known = {other.path for other in self.others}
+        with contextlib.ExitStack() as unused, as_unavailable(self.path):
+            new = [path for path in siblings(self.path) if path not in known]
+            self.others = [*self.others, *self._opened(new, unused)]
+            unused.pop_all()
+
     def close(self) -> None:
         for other in self.others:
             other.close()
@@ -111,14 +120,17 @@ class Ledger:
             self._held.close()
 
     def lookup(self, outputs: Sequence[str]) -> dict[str, Entry]:
-        """Gives what is known of these outputs, by this ledger or another share's. Raises LedgerError."""
+        """Gives what is known of these outputs, by this ledger or another share's: what was recorded last.
+
+        Raises LedgerError.
+        """
         found: dict[str, Entry] = {}
         for ledger in (*self.others, self):
             for start in range(0, len(outputs), LOOKUP_CHUNK):
                 some = [to_stored(output) for output in outputs[start : start + LOOKUP_CHUNK]]
                 marks = ",".join("?" * len(some))
                 for entry in ledger._entries(f"WHERE output IN ({marks})", some):
-                    found[entry.output] = entry
+                    found[entry.output] = later(found.get(entry.output), entry)
         return found
 
     def record(
@@ -154,7 +166,7 @@ class Ledger:
     def entries(self) -> Iterator[Entry]:
         """Gives all entries in the order of their images.
 
-        Where another share's ledger has an output too, this one counts, as in `lookup`.
+        Where another share's ledger has an output too, what was recorded last counts, as in `lookup`.
         """
         sorted_entries = (ledger._entries("ORDER BY image, output", ()) for ledger in (*self.others, self))
 
@@ -162,8 +174,7 @@ class Ledger:
             return *stored_order(entry.image), *stored_order(entry.output)
 
         for _, same in groupby(heapq.merge(*sorted_entries, key=order), key=order):
-            *_, last = same
-            yield last
+            yield reduce(later, same)
 
     def failures(self, *, recent: bool = False, refused: bool = False) -> Iterator[Failure]:
         """Gives the failures that still stand, or the `recent` ones among them: recorded since it was opened.
@@ -230,18 +241,6 @@ class Ledger:
             (number,) = connection.execute("SELECT id FROM settings WHERE details = ?", (details,)).fetchone()
             self._settings[details] = number
         return self._settings[details]
-
-
-@contextlib.contextmanager
-def _as_unavailable(path: Path) -> Iterator[None]:
-    """Turns errors of opening the ledger into ours."""
-    try:
-        yield
-    except (OSError, *SQLITE_ERRORS) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise LedgerUnavailableError(
-            f"The ledger {path} can't be opened: {reason}. --ledger PATH puts it elsewhere"
-        ) from error
 
 
 def _names(known: Entry | Failure) -> tuple[Stored, Stored]:

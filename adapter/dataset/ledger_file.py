@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +22,8 @@ from adapter.errors import LedgerUnavailableError
 
 FOLDER = ".joycaption"
 VERSION = 1
+# SQLite's own, and what Python makes of those whose text isn't UTF-8, because the ledger isn't.
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (id INTEGER PRIMARY KEY, details TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS captions (
@@ -202,3 +205,15 @@ def hold(path: Path) -> IO[bytes]:
             f"Another run works on this dataset (it holds {path}): wait for its end, or use --shard"
         ) from error
     return held
+
+
+@contextlib.contextmanager
+def as_unavailable(path: Path) -> Iterator[None]:
+    """Turns errors of opening the ledger at `path` into LedgerUnavailableError."""
+    try:
+        yield
+    except (OSError, *SQLITE_ERRORS) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise LedgerUnavailableError(
+            f"The ledger {path} can't be opened: {reason}. --ledger PATH puts it elsewhere"
+        ) from error

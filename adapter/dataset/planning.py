@@ -93,7 +93,7 @@ class Planner:
         known = dataset.lookup(list(outputs.values()), nearby=self._texts.existing is not Existing.SKIP)
         refused: dict[str, int] = {}
         if any(recipe.seed is not None for recipe in self._recipes):
-            refused = dataset.ledger.verdicts.refused_attempts(list(outputs.values()))
+            refused = dataset.refused_attempts(list(outputs.values()))
         for item in items:
             image = dataset.name(item.key)
             tasks = []

@@ -42,6 +42,19 @@ class Entry:
         )
 
 
+def later(one: Entry | None, other: Entry) -> Entry:
+    """Gives that entry of a text which was recorded last; the `other` where nobody knows.
+
+    One that was only found counts as older than any that was written.
+    """
+    return one if one is not None and recorded_at(one) > recorded_at(other) else other
+
+
+def recorded_at(entry: Entry) -> float:
+    """Gives when a text was written, as Unix time; 0.0 for one that was only found."""
+    return entry.at if isinstance(entry.at, float | int) else 0.0  # a ledger may hold anything
+
+
 @dataclass(frozen=True)
 class Failure:
     """A text that couldn't be made. `code` is the error's, `at` Unix time in seconds.

@@ -80,6 +80,14 @@ class Dataset:
                 known[unknown[place]] = replace(entry, output=unknown[place], image="", details=None)
         return known
 
+    def refused_attempts(self, outputs: Sequence[str]) -> dict[str, int]:
+        """Gives what `Verdicts.refused_attempts` does, by any share's ledger. Raises LedgerError."""
+        found: dict[str, int] = {}
+        for ledger in (*self.ledger.others, self.ledger):
+            for output, attempts in ledger.verdicts.refused_attempts(outputs).items():
+                found[output] = max(attempts, found.get(output, 0))
+        return found
+
     def failed_items(self) -> Iterator[Item]:
         """Gives the items that the ledger has failures of. Raises LedgerError, InvalidRequestError."""
         for _ in self.input.items() if self.input.is_list else ():

@@ -60,6 +60,8 @@ class Verdicts:
     def refused_attempts(self, outputs: Sequence[str]) -> dict[str, int]:
         """Gives, for those of the outputs whose captions were refused, how many were. Raises LedgerError."""
         found: dict[str, int] = {}
+        if not self._are_kept:
+            return found
         for start in range(0, len(outputs), LOOKUP_CHUNK):
             some = [to_stored(output) for output in outputs[start : start + LOOKUP_CHUNK]]
             marks = ",".join("?" * len(some))
@@ -68,6 +70,15 @@ class Verdicts:
                 if is_stored(output) and isinstance(attempts, int) and 0 < attempts < MAX_REFUSED:
                     found[from_stored(output)] = attempts
         return found
+
+    def all(self) -> Iterator[Verdict]:
+        """Gives all verdicts. Raises LedgerError."""
+        for output, attempts, flaws, refused in self._rows(
+            "SELECT output, attempts, flaws, refused FROM verdicts", ()
+        ):
+            if is_stored(output) and isinstance(attempts, int) and isinstance(flaws, str):
+                kinds = tuple(flaws.split(SEPARATOR)) if flaws else ()
+                yield Verdict(from_stored(output), attempts, kinds, refused)
 
     def refused_column(self, table: str) -> str:
         """Gives what selects the caption for which a failure in `table` stands, where one was refused."""

@@ -17,13 +17,12 @@ from adapter.policy import ExitCode
 from tests.cli.conftest import RunHere
 from tests.command import Command
 from tests.fake_engine import completion
-from tests.machines import Machines
+from tests.machines import START_S, Machines
 from tests.shards import rows, shade, tar_of, webdataset, write_parquet
 from tests.stores import CREDENTIALS, bucket_url
 from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("engines")
-START_S = 60.0  # for the cluster's first processes, beside other tests
 SHARDS, IMAGES = 6, 20
 ALL = {f"{number:09}" for number in range(SHARDS * IMAGES)}
 
@@ -42,20 +41,6 @@ def keys(command: Command) -> list[str]:
         for key, row in rows(path).items()
         if row["caption"]
     ]
-
-
-def hold_after(command: Command, count: int) -> asyncio.Event:
-    """Has the engine hold all but the first requests until the event is set."""
-    go_on = asyncio.Event()
-
-    async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        number = len(command.asked())
-        if number > count:
-            await go_on.wait()
-        return web.json_response(completion(f"a picture numbered {number}"))
-
-    command.answer_captions(answer)
-    return go_on
 
 
 async def test_machines_divide_the_shards_and_tell_as_one_run(command: Command, machines: Machines) -> None:
@@ -85,7 +70,7 @@ async def test_a_killed_machine_costs_nothing_that_others_do_not_make_again(
     """Every key is there once, and the counts are those of the outputs."""
     machines.have(2)
     put_shards(command)
-    go_on = hold_after(command, 60)
+    go_on = command.hold_after(60)
     run = await command.start(
         *("caption", "*.tar", "--output", "out", "--json", "--ray", machines.address),
         *("--save-every", "0.2", "--concurrency", "8"),
@@ -107,7 +92,7 @@ async def test_a_killed_worker_is_replaced(command: Command, machines: Machines)
     """Its process may be killed for the memory that it takes."""
     machines.have(2)
     put_shards(command)
-    go_on = hold_after(command, 30)
+    go_on = command.hold_after(30)
     run = await command.start(
         *("caption", "*.tar", "--output", "out", "--json", "--ray", machines.address),
         *("--ray-actors", "1", "--concurrency", "4"),
@@ -129,7 +114,7 @@ async def test_an_interrupted_run_keeps_what_was_made_and_goes_on_anywhere(
     """What is under way gets its chance, and one machine alone can go on with the rest."""
     machines.have(2)
     put_shards(command)
-    go_on = hold_after(command, 50)
+    go_on = command.hold_after(50)
     arguments = ("caption", "*.tar", "--output", "out", "--json", "--concurrency", "4")
     run = await command.start(*arguments, "--ray", machines.address)
     await until(lambda: len(command.asked()) >= 58, START_S)
@@ -150,7 +135,7 @@ async def test_a_second_interruption_gives_up_what_is_under_way(command: Command
     """What was made until then is safe."""
     machines.have(2)
     put_shards(command)
-    hold_after(command, 20)
+    command.hold_after(20)
     arguments = ("caption", "*.tar", "--output", "out", "--json", "--concurrency", "4")
     run = await command.start(*arguments, "--ray", machines.address, "--save-every", "0.1")
     await until(lambda: len(command.asked()) >= 28, START_S)
@@ -168,7 +153,7 @@ async def test_a_killed_run_leaves_no_worker_behind(command: Command, machines: 
     """And the same command goes on with what was safe."""
     machines.have(2)
     put_shards(command)
-    go_on = hold_after(command, 20)
+    go_on = command.hold_after(20)
     arguments = ("caption", "*.tar", "--output", "out", "--json", "--ray", machines.address)
     run = await command.start(*arguments, "--save-every", "0.1", "--concurrency", "4")
     await until(lambda: len(command.asked()) >= 28, START_S)
@@ -274,7 +259,7 @@ async def test_columns_that_are_not_there_are_wrong_usage(command: Command, mach
         ),
         (["a.tar", "--output", "out", "--ray", "ray://host:1"], "none of HOST:PORT, auto and local"),
         (["a.tar", "--output", "out", "--ray-actors", "2"], "--ray-actors needs --ray"),
-        (["folder", "--ray", "local"], "isn't for folders yet"),
+        (["folder", "--ray-actors", "2"], "--ray-actors needs --ray"),
     ],
 )
 def test_wrong_usage_is_told_in_a_line(run_here: RunHere, arguments: list[str], told: str) -> None:

@@ -97,15 +97,20 @@ def test_one_run_at_a_time_writes(tmp_path: Path) -> None:
 
 
 def test_shares_read_each_others_ledgers(tmp_path: Path) -> None:
-    """Their own entries count more."""
+    """What was recorded last counts, whoever did, and only found is less than written."""
     first = Ledger.open(ledger_path(str(tmp_path), (1, 2)))
     first.record([ENTRY])
     second = Ledger.open(ledger_path(str(tmp_path), (2, 2)))
     assert second.lookup(["a.txt"]) == {"a.txt": ENTRY}
     assert len(dataset_ledgers(str(tmp_path))) == 2
-    newer = Entry("a.txt", "a.png", "", FOUND)
+    second.record([Entry("a.txt", "a.png", "", FOUND)])
+    assert second.lookup(["a.txt"]) == {"a.txt": ENTRY}
+    newer = replace(ENTRY, at=4.0, hash=b"newer")
     second.record([newer])
     assert second.lookup(["a.txt"]) == {"a.txt": newer}
+    first.record([replace(ENTRY, at=5.0)])
+    assert second.lookup(["a.txt"]) == {"a.txt": replace(ENTRY, at=5.0)}
+    assert list(second.entries()) == [replace(ENTRY, at=5.0)]
     first.close()
     second.close()
 

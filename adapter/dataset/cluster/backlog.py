@@ -1,6 +1,6 @@
-"""The shards of a run on many machines: which ones wait, who has which, and what is counted of each.
+"""The parts of a run on many machines: which ones wait, who has which, and what is counted of each.
 
-What a lost worker had counted of its unfinished shards is taken back: others read these shards again. They
+What a lost worker had counted of its unfinished parts is taken back: others read these parts again. They
 find what was safe, which still counts as made by this run. Only what it made in its last second, and never
 told of, counts as skipped.
 """
@@ -8,26 +8,27 @@ told of, counts as skipped.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from adapter.dataset.cluster.news import News, shard_of
-from adapter.dataset.events import Event, ShardDone, ShardLeft, TextFailed, TextsLost
+from adapter.dataset.cluster.news import News
+from adapter.dataset.cluster.part import Part
+from adapter.dataset.events import Event, ShardDone, ShardLeft, SliceDone, TextFailed, TextsLost
 from adapter.dataset.records import Failure
-from adapter.dataset.shards.shard_list import Shard
 from adapter.dataset.tally import Tally
 
-MAX_LOSSES = 3  # of workers at one shard, which may be what kills them
+MAX_LOSSES = 3  # of workers at one part, which may be what kills them
 
 
 @dataclass
 class _Account:
-    """What is known of one shard. `made` and `found` are the numbers of texts that lost workers had told of
+    """What is known of one part. `made` and `found` are the numbers of texts that lost workers had told of
     as done, and as skipped; `skips` and `credited` those that its worker has told of as skipped, and how many
     of them count as done.
     """
 
-    shard: Shard
+    part: Part
     output: str
     counted: Tally = field(default_factory=Tally)
     failures: list[Failure] = field(default_factory=list)
@@ -56,16 +57,21 @@ class _Account:
 
 
 class Backlog:
-    """Belongs to one loop. Counts go to `tally`, and the failures of each shard, once it ends, to `report`.
+    """Belongs to one loop. Counts go to `tally`, and the failures of each part, once it ends, to `report`.
 
-    `output_of` gives what a shard's output is called in events.
+    `part_of` is that of the workers' `Trade`, and `output_of` gives what a part's output is called in events.
     """
 
     def __init__(
-        self, tally: Tally, report: Callable[[Failure], None], output_of: Callable[[Shard], str]
+        self,
+        tally: Tally,
+        report: Callable[[Failure], None],
+        part_of: Callable[[str, Mapping[str, Any]], str],
+        output_of: Callable[[Any], str],
     ) -> None:
         self._tally = tally
         self._report = report
+        self._part_of = part_of
         self._output_of = output_of
         self._waiting: deque[_Account] = deque()
         self._held: dict[int, dict[str, _Account]] = {}
@@ -74,34 +80,34 @@ class Backlog:
         self.has_work = asyncio.Event()
         self.finished = asyncio.Event()
 
-    def add(self, shard: Shard) -> None:
-        """Takes a shard that is to be captioned."""
-        self._waiting.append(_Account(shard, self._output_of(shard)))
+    def add(self, part: Part) -> None:
+        """Takes a part that is to be captioned."""
+        self._waiting.append(_Account(part, self._output_of(part)))
         self.has_work.set()
 
     def settle(self, event: Event) -> None:
-        """Takes what there is to tell of a shard that needs no worker."""
+        """Takes what there is to tell of a part that needs no worker."""
         self._tally.take(event)
         if isinstance(event, TextFailed):
             self._report(event.failure)
 
     def complete(self) -> None:
-        """Notes that no more shards will be added."""
+        """Notes that no more parts will be added."""
         self._is_complete = True
         self._look()
 
     @property
     def left(self) -> int:
-        """The number of shards that aren't finished."""
+        """The number of parts that aren't finished."""
         return len(self._waiting) + sum(map(len, self._held.values()))
 
-    def next_for(self, worker: int) -> Shard | None:
-        """Gives the worker another shard; None where none waits just now."""
+    def next_for(self, worker: int) -> Part | None:
+        """Gives the worker another part; None where none waits just now."""
         if not self._waiting:
             return None
         account = self._waiting.popleft()
-        self._held.setdefault(worker, {})[account.shard.name] = account
-        return account.shard
+        self._held.setdefault(worker, {})[account.part.name] = account
+        return account.part
 
     def hear(self, worker: int, news: News) -> None:
         """Counts what the worker tells."""
@@ -114,7 +120,7 @@ class Backlog:
         self._look()
 
     def give_back(self, worker: int) -> list[str]:
-        """Has others do what a worker didn't finish, and gives the names of those shards."""
+        """Has others do what a worker didn't finish, and gives the names of those parts."""
         accounts = list(self._held.pop(worker, {}).values())
         for account in reversed(accounts):
             self._tally.take_back(account.counted)
@@ -123,13 +129,13 @@ class Backlog:
                 self._waiting.appendleft(account)
             else:
                 why = f"{MAX_LOSSES} workers were lost while they had it"
-                failure = Failure(account.shard.name, account.output, "worker_lost", why, time.time())
+                failure = Failure(account.part.name, account.output, "worker_lost", why, time.time())
                 self.settle(TextFailed(failure))
         self._look()
-        return [account.shard.name for account in accounts]
+        return [account.part.name for account in accounts]
 
     def close(self) -> None:
-        """Reports the failures of shards that didn't come to their end."""
+        """Reports the failures of parts that didn't come to their end."""
         for held in self._held.values():
             for account in held.values():
                 self._report_all(account.failures)
@@ -138,7 +144,8 @@ class Backlog:
     def _hear(self, held: dict[str, _Account], event: Event) -> None:
         match event:
             case TextFailed(failure):
-                account = held.get(shard_of(failure.image, dict.fromkeys(held)))
+                parts = {name: account.part for name, account in held.items()}
+                account = held.get(self._part_of(failure.image, parts))
                 counts = Tally()
                 counts.fail(failure)
                 self._count(account, counts)
@@ -146,10 +153,13 @@ class Backlog:
                     self._report(failure)
                 else:
                     account.failures.append(failure)
-                    if failure.image == account.shard.name:
+                    if failure.image == account.part.name:
                         self._finish(held, account)
             case ShardLeft(name, texts):
                 self._count(held.get(name), Tally(skipped=texts))
+                if name in held:
+                    self._finish(held, held[name])
+            case SliceDone(name):
                 if name in held:
                     self._finish(held, held[name])
             case ShardDone(output):
@@ -165,7 +175,7 @@ class Backlog:
 
     def _finish(self, held: dict[str, _Account], account: _Account) -> None:
         self._report_all(account.failures)
-        del held[account.shard.name]
+        del held[account.part.name]
 
     def _report_all(self, failures: Sequence[Failure]) -> None:
         for failure in failures:

@@ -1,4 +1,4 @@
-"""The workers of a run on many machines: hands shards out to them, and puts others in the place of lost ones.
+"""The workers of a run on many machines: hands parts out to them, and puts others in the place of lost ones.
 
 It knows workers as `Hand`s, and neither their machines nor Ray.
 """
@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from adapter.dataset.cluster.backlog import Backlog
 from adapter.dataset.cluster.news import Ended, News
+from adapter.dataset.cluster.part import Part
 from adapter.dataset.events import Event, Stopping
 from adapter.dataset.run import LAST_CHANCE_S
-from adapter.dataset.shards.shard_list import Shard
 from adapter.errors import CaptionError, EngineGoneError
 from adapter.policy import Fault
 
@@ -28,10 +28,10 @@ class WorkerLostError(Exception):
 
 
 class Hand(Protocol):
-    """A worker from afar; see `ShardWorker`. Its methods raise WorkerLostError."""
+    """A worker from afar; see `ClusterWorker`. Its methods raise WorkerLostError."""
 
-    async def exchange(self, shard: Shard | None, *, closing: bool = False) -> News:
-        """Hands a shard over, and gives the news. The first call waits for the worker's place."""
+    async def exchange(self, part: Part | None, *, closing: bool = False) -> News:
+        """Hands a part over, and gives the news. The first call waits for the worker's place."""
 
     async def stop(self) -> None:
         """Ends its run early."""
@@ -43,8 +43,9 @@ class Hand(Protocol):
 class Crew:
     """So many workers, numbered from 1, made by `hire` when there is work.
 
-    `hear` is told of events with the worker's name, and `notice` gets lines for people. `place_s` is the
-    patience with a cluster that has no place for any worker, and `silence_s` that with a worker.
+    `parts` is what people call what is handed out. `hear` is told of events with the worker's name, and
+    `notice` gets lines for people. `place_s` is the patience with a cluster that has no place for any worker,
+    and `silence_s` that with a worker.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Crew:
         hire: Callable[[int], Hand],
         backlog: Backlog,
         *,
+        parts: str,
         hear: Callable[[str, Event], None],
         notice: Callable[[str], None],
         place_s: float,
@@ -61,6 +63,7 @@ class Crew:
         self._size = size
         self._hire = hire
         self._backlog = backlog
+        self._parts = parts
         self._hear = hear
         self._notice = notice
         self._place_s = place_s
@@ -129,7 +132,7 @@ class Crew:
                 losses = 1 if self._backlog.heard > before else losses + 1
                 if self._over.is_set():
                     return
-                others = f"; others do {len(given)} of its shards" if given else ""
+                others = f"; others do {len(given)} of its {self._parts}" if given else ""
                 self._notice(f"{_name(number)} was lost{others}: {error}")
                 if losses >= MAX_LOSSES:
                     self._errors.append(EngineGoneError(f"{_name(number)} was lost {losses} times: {error}"))
@@ -154,7 +157,7 @@ class Crew:
             self._notice(f"{_name(number)} has ended: {ended.error}")
 
     async def _employ(self, number: int, hand: Hand) -> Ended:
-        """Gives the worker shards, and takes its news, until its end. Raises WorkerLostError."""
+        """Gives the worker parts, and takes its news, until its end. Raises WorkerLostError."""
         news = await self._first_news(number, hand)
         if news is None:
             return Ended()
@@ -168,10 +171,10 @@ class Crew:
             if news.ended is not None:
                 return news.ended
             may_begin = news.wants and not self._over.is_set()
-            shard = self._backlog.next_for(number) if may_begin else None
+            part = self._backlog.next_for(number) if may_begin else None
             try:
                 async with asyncio.timeout(self._silence_s):
-                    news = await hand.exchange(shard, closing=self._over.is_set())
+                    news = await hand.exchange(part, closing=self._over.is_set())
             except TimeoutError as error:
                 raise WorkerLostError(f"It hasn't answered for {self._silence_s:.0f} s") from error
 

@@ -1,31 +1,31 @@
-"""Shards on their way to the thread that reads them, which asks for the next one when it is through."""
+"""Parts on their way to the thread that reads them, which asks for the next one when it is through."""
 
 import queue
 from collections.abc import Callable, Iterator
 
-from adapter.dataset.shards.shard_list import Shard
+from adapter.dataset.cluster.part import Part
 
 
 class Feed:
-    """Gives shards as they are handed over, until it is closed. Calls `ask`, in any thread, for each."""
+    """Gives parts as they are handed over, until it is closed. Calls `ask`, in any thread, for each."""
 
     def __init__(self, ask: Callable[[], None]) -> None:
         self._ask = ask
-        self._shards: queue.SimpleQueue[Shard | None] = queue.SimpleQueue()
+        self._parts: queue.SimpleQueue[Part | None] = queue.SimpleQueue()
 
-    def __iter__(self) -> Iterator[Shard]:
-        """Waits for each shard. The last one's captions may still be under way meanwhile."""
+    def __iter__(self) -> Iterator[Part]:
+        """Waits for each part. The last one's captions may still be under way meanwhile."""
         while True:
             self._ask()
-            shard = self._shards.get()
-            if shard is None:
+            part = self._parts.get()
+            if part is None:
                 return
-            yield shard
+            yield part
 
-    def give(self, shard: Shard) -> None:
-        """Hands a shard over."""
-        self._shards.put(shard)
+    def give(self, part: Part) -> None:
+        """Hands a part over."""
+        self._parts.put(part)
 
     def close(self) -> None:
-        """Lets it end after the shards that were handed over."""
-        self._shards.put(None)
+        """Lets it end after the parts that were handed over."""
+        self._parts.put(None)

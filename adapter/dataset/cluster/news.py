@@ -1,10 +1,21 @@
-"""What a worker tells of its run: counts by shard, and the events that are worth more than a count."""
+"""What a worker tells of its run: counts by part, and the events that are worth more than a count."""
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from adapter.dataset.events import CaptioningBegan, Event, ShardDone, TextEdited, TextSkipped, TextWritten
+from adapter.dataset.cluster.part import Part
+from adapter.dataset.events import (
+    CaptioningBegan,
+    Event,
+    ShardDone,
+    SliceDone,
+    TextEdited,
+    TextSkipped,
+    TextWritten,
+)
 from adapter.dataset.tally import Tally
 from adapter.errors import CaptionError
 
@@ -20,7 +31,7 @@ class Ended:
 class News:
     """What has happened since the worker was last asked, on the machine called `host`.
 
-    `counts` are of texts by their shards' names. With `wants` it has no more to read, and waits for a shard.
+    `counts` are of texts by their parts' names. With `wants` it has no more to read, and waits for a part.
     """
 
     host: str
@@ -31,34 +42,38 @@ class News:
 
 
 class Bulletin:
-    """Collects what happens in a worker's run until somebody asks. Belongs to the loop that runs."""
+    """Collects what happens in a worker's run until somebody asks. Belongs to the loop that runs.
 
-    def __init__(self, host: str) -> None:
+    `part_of` is that of the worker's `Trade`.
+    """
+
+    def __init__(self, host: str, part_of: Callable[[str, Mapping[str, Any]], str]) -> None:
         self._host = host
+        self._part_of = part_of
         self._loop = asyncio.get_running_loop()
-        self._names: dict[str, None] = {}  # of the shards that were handed over, the latest one last
+        self._parts: dict[str, Part] = {}  # that were handed over, by their names
         self._counts: dict[str, Tally] = {}
         self._events: list[Event] = []
         self._wants = False
         self._ended: Ended | None = None
         self._urgent = asyncio.Event()
 
-    def begin(self, shard: str) -> None:
-        """Notes that the shard of that name was handed over."""
-        self._names[shard] = None
+    def begin(self, part: Part) -> None:
+        """Notes that the part was handed over."""
+        self._parts[part.name] = part
         self._wants = False
 
     def take(self, event: Event) -> None:
         """Takes an event of the run."""
         if isinstance(event, TextWritten | TextSkipped | TextEdited):
-            self._counts.setdefault(shard_of(event.image, self._names), Tally()).take(event)
+            self._counts.setdefault(self._part_of(event.image, self._parts), Tally()).take(event)
         else:
             self._events.append(event)
-            if isinstance(event, CaptioningBegan | ShardDone):
+            if isinstance(event, CaptioningBegan | ShardDone | SliceDone):
                 self._urgent.set()  # a clock starts with the first, and perhaps ends with the last
 
     def ask(self) -> None:
-        """Notes that another shard is wanted. For any thread."""
+        """Notes that another part is wanted. For any thread."""
 
         def want() -> None:
             self._wants = True
@@ -72,7 +87,7 @@ class Bulletin:
         self._urgent.set()
 
     async def news(self, within_s: float) -> News:
-        """Gives what there is after `within_s` seconds, or at once: where a shard is wanted, or has ended."""
+        """Gives what there is after `within_s` seconds, or at once: where a part is wanted, or has ended."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._urgent.wait()
@@ -80,9 +95,3 @@ class Bulletin:
         news = News(self._host, self._counts, self._events, self._wants, self._ended)
         self._counts, self._events = {}, []
         return news
-
-
-def shard_of(image: str, shards: dict[str, None]) -> str:
-    """Gives the shard that an image, or the shard itself, is called by; empty where it is none of them."""
-    found = [name for name in shards if image == name or image.startswith(f"{name}: ")]
-    return max(found, key=len, default="")

@@ -2,9 +2,9 @@
 
 Plain actors rather than Ray Data's `map_batches`, which suits less (2.60, by its source). It binds two rows
 to each actor before that can read them, and nothing comes of a row before its end: no progress, no counts,
-and no shard for a machine that is idle meanwhile. A run can't be asked to finish what is under way. An actor
+and no row for a machine that is idle meanwhile. A run can't be asked to finish what is under way. An actor
 whose engine fails for good ends the whole job, or, told to retry, takes rows for ever. What Ray Data is good
-at, moving data between machines, isn't needed: shards are read where they are captioned.
+at, moving data between machines, isn't needed: images are read where they are captioned.
 
 Keys never pass through Ray's own settings (`runtime_env`), which stand on command lines and in logs: workers
 have the environment that their machine's `ray start` had.
@@ -22,12 +22,12 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from adapter.config import PROJECT_DIR
+from adapter.dataset.cluster.cluster_worker import Assignment, ClusterWorker
 from adapter.dataset.cluster.crew import WorkerLostError
 from adapter.dataset.cluster.news import News
+from adapter.dataset.cluster.part import Part
 from adapter.dataset.cluster.seating import Seating, engine_urls_of
-from adapter.dataset.cluster.shard_worker import Assignment, ShardWorker
 from adapter.dataset.records import on_one_line
-from adapter.dataset.shards.shard_list import Shard
 from adapter.errors import InvalidRequestError
 
 LOCAL, AUTO = "local", "auto"
@@ -117,7 +117,7 @@ class RayHands:
         if not self._seating.gpus:
             machine = self._machines[(number - 1) % len(self._machines)]
             strategy = NodeAffinitySchedulingStrategy(machine, soft=True)
-        made = ray.remote(ShardWorker).options(**self._options, scheduling_strategy=strategy)
+        made = ray.remote(ClusterWorker).options(**self._options, scheduling_strategy=strategy)
         return RayHand(made.remote(self._assignment, urls))
 
 
@@ -127,9 +127,9 @@ class RayHand:
     def __init__(self, actor: Any) -> None:
         self._actor = actor
 
-    async def exchange(self, shard: Shard | None, *, closing: bool = False) -> News:
+    async def exchange(self, part: Part | None, *, closing: bool = False) -> News:
         with _losses():
-            news: News = await self._actor.exchange.remote(shard, closing=closing)
+            news: News = await self._actor.exchange.remote(part, closing=closing)
             return news
 
     async def stop(self) -> None:

@@ -27,12 +27,17 @@ class Share:
             f"{text!r} doesn't name a share: write 1/4 to 4/4 for four of them", "shard"
         )
 
-    def has(self, key: str) -> bool:
-        """Tells whether the item is in this share.
+    @classmethod
+    def of(cls, key: str, count: int) -> "Share":
+        """Gives that one of `count` shares which has the item.
 
         Items that differ only by extension are in the same one.
         """
-        return stable_hash(os.path.splitext(key)[0]) % self.count == self.index - 1
+        return cls(stable_hash(os.path.splitext(key)[0]) % count + 1, count)
+
+    def has(self, key: str) -> bool:
+        """Tells whether the item is in this share."""
+        return self.of(key, self.count) == self
 
 
 @dataclass(frozen=True)

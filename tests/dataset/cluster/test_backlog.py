@@ -1,14 +1,21 @@
-"""The shards of a run on many machines."""
+"""The parts of a run on many machines."""
 
 from adapter.dataset.cluster.backlog import MAX_LOSSES, Backlog
 from adapter.dataset.cluster.news import News
+from adapter.dataset.cluster.shard_work import ShardWork
 from adapter.dataset.events import ShardDone, ShardLeft, TextFailed, TextsLost
 from adapter.dataset.records import Failure
+from adapter.dataset.run import Conditions
+from adapter.dataset.shards.examination import ShardOrder
+from adapter.dataset.shards.row_layout import Layout
 from adapter.dataset.shards.shard_list import Shard
+from adapter.dataset.shards.shard_run import ShardTerms
 from adapter.dataset.shards.store import place_of
 from adapter.dataset.tally import Tally
+from tests.datasets import RECIPE
 
 A, B = (Shard(place_of(f"/{name}.tar")) for name in "ab")
+WORK = ShardWork(ShardOrder((), place_of("/out"), Layout([RECIPE])), ShardTerms(Conditions()))
 
 
 def failure(image: str, code: str = "image") -> Failure:
@@ -21,7 +28,9 @@ class Made:
     def __init__(self, *shards: Shard) -> None:
         self.tally = Tally()
         self.reported: list[Failure] = []
-        self.backlog = Backlog(self.tally, self.reported.append, lambda shard: f"{shard.stem}.parquet")
+        self.backlog = Backlog(
+            self.tally, self.reported.append, WORK.part_of, lambda shard: f"{shard.stem}.parquet"
+        )
         for shard in shards:
             self.backlog.add(shard)
         self.backlog.complete()

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 
 from adapter.dataset.cluster.backlog import Backlog
-from adapter.dataset.cluster.crew import MAX_LOSSES, Crew, Hand, WorkerLostError
+from adapter.dataset.cluster.cluster_worker import Assignment, ClusterWorker
+from adapter.dataset.cluster.crew import MAX_LOSSES, Crew, Hand
 from adapter.dataset.cluster.done_shards import sort_out
 from adapter.dataset.cluster.news import News
-from adapter.dataset.cluster.shard_worker import Assignment, ShardWorker
+from adapter.dataset.cluster.part import Part
+from adapter.dataset.cluster.shard_work import ShardWork
 from adapter.dataset.events import Event, ShardDone, ShardLeft
 from adapter.dataset.run import Conditions
 from adapter.dataset.shards.examination import ShardOrder
 from adapter.dataset.shards.row_layout import Layout
-from adapter.dataset.shards.shard_list import Shard, find_shards
+from adapter.dataset.shards.shard_list import find_shards
 from adapter.dataset.shards.shard_run import ShardTerms
 from adapter.dataset.shards.store import place_of
 from adapter.dataset.tally import Tally
@@ -24,41 +26,16 @@ from adapter.errors import EngineGoneError
 from tests.datasets import RECIPE
 from tests.fake_engine import FakeEngine
 from tests.shards import rows, webdataset
+from tests.workers import WorkerHere
 
 LIMIT_S = 60
 SHARDS, IMAGES = 4, 5
 
 
-class WorkerHere:
-    """A worker without an actor around it. It is lost, or falls silent, at the exchange of that number."""
-
-    def __init__(self, worker: ShardWorker, lost_at: int | None, silent_at: int | None) -> None:
-        self._worker = worker
-        self._lost_at = lost_at
-        self._silent_at = silent_at
-        self._exchanges = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def exchange(self, shard: Shard | None, *, closing: bool = False) -> News:
-        self._exchanges += 1
-        if self._exchanges == self._lost_at:
-            raise WorkerLostError("its machine burns")
-        if self._exchanges == self._silent_at:
-            await asyncio.Event().wait()
-        return await self._worker.exchange(shard, closing=closing)
-
-    async def stop(self) -> None:
-        await self._worker.stop()
-
-    def dismiss(self) -> None:
-        for _ in range(2):
-            self._tasks.add(asyncio.create_task(self._worker.stop()))
-
-
 class Nowhere:
     """A worker that there is no place for."""
 
-    async def exchange(self, shard: Shard | None, *, closing: bool = False) -> News:
+    async def exchange(self, part: Part | None, *, closing: bool = False) -> News:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -84,19 +61,19 @@ class Site:
     def worker(self, lost_at: int | None = None, silent_at: int | None = None) -> WorkerHere:
         chosen = {"prepare_workers": 1, "run_dir": self.folder / "run"}
         terms = ShardTerms(Conditions(), save_every_s=0.05)
-        worker = ShardWorker(Assignment(self.order, terms, chosen, ""), (self.url,))
+        worker = ClusterWorker(Assignment(ShardWork(self.order, terms), chosen, ""), (self.url,))
         return WorkerHere(worker, lost_at, silent_at)
 
     async def complete(self, size: int, hire: Callable[[int], Hand]) -> Crew:
         """Works through all shards."""
         order = self.order
-        backlog = Backlog(
-            self.tally, lambda _: None, lambda shard: order.output.below(f"{shard.stem}.parquet").shown
-        )
+        work = ShardWork(order, ShardTerms(Conditions()))
+        backlog = Backlog(self.tally, lambda _: None, work.part_of, work.output_of)
         crew = Crew(
             size,
             hire,
             backlog,
+            parts="shards",
             hear=lambda _, event: self.events.append(event),
             notice=self.lines.append,
             place_s=0.1,
@@ -197,7 +174,7 @@ async def test_a_worker_that_falls_silent_is_lost(site: Site) -> None:
 async def test_settings_that_a_machine_does_not_fit_end_its_worker(site: Site) -> None:
     """The error is the machine's own."""
     terms = ShardTerms(Conditions())
-    wrong = ShardWorker(Assignment(site.order, terms, {"allowed_roots": "/no/such/folder"}, ""))
+    wrong = ClusterWorker(Assignment(ShardWork(site.order, terms), {"allowed_roots": "/no/such/folder"}, ""))
     news = await wrong.exchange(None)
     assert news.ended is not None
     assert "/no/such/folder" in str(news.ended.error)

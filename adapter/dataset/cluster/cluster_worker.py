@@ -1,8 +1,8 @@
-"""A worker: one bounded run on one machine, with its own engine, over shards that come one by one.
+"""A worker: one bounded run on one machine, with its own engine, over parts that come one by one.
 
 It is an actor's class, and doesn't know of Ray: `exchange` is called over and over, and `stop` at any time.
-The run is the one of a single machine. It asks for the next shard when it has read the last one, whose
-captions are still under way then, so that the engine has work across the shards' boundaries.
+The run is the one of a single machine. It asks for the next part when it has read the last one, whose
+captions are still under way then, so that the engine has work across the parts' boundaries.
 """
 
 import asyncio
@@ -17,11 +17,8 @@ from adapter.captioner.answering import Captioner
 from adapter.captioner.opened import opened_captioner
 from adapter.dataset.cluster.feed import Feed
 from adapter.dataset.cluster.news import Bulletin, Ended, News
+from adapter.dataset.cluster.part import Part, Trade
 from adapter.dataset.run import Run
-from adapter.dataset.shards.examination import ShardOrder
-from adapter.dataset.shards.shard_list import Shard
-from adapter.dataset.shards.shard_outlet import ShardJob
-from adapter.dataset.shards.shard_run import ShardTerms, shard_run
 from adapter.engine.deployment import list_gpus
 from adapter.errors import CaptionError
 from adapter.settings import RunSettings
@@ -31,45 +28,45 @@ NEWS_S = 1.0
 
 @dataclass(frozen=True)
 class Assignment:
-    """What all workers are told: the order without its shards, and the settings that somebody has chosen.
+    """What all workers are told: how the parts are captioned, and the settings that somebody has chosen.
 
     What nobody chose follows from the worker's own machine. `neighbours` is the number of workers on it.
     """
 
-    order: ShardOrder
-    terms: ShardTerms
+    trade: Trade
     chosen: dict[str, Any]
     system_prompt: str
     neighbours: int = 1
 
 
-class ShardWorker:
-    """Works through the shards that it is given."""
+class ClusterWorker:
+    """Works through the parts that it is given."""
 
     def __init__(self, assignment: Assignment, engine_urls: tuple[str, ...] = ()) -> None:
         self._assignment = assignment
         self._engine_urls = engine_urls
         self._bulletin: Bulletin | None = None
         self._feed: Feed | None = None
-        self._run: Run[ShardJob] | None = None
+        self._run: Run[Any] | None = None
+        self._opened = contextlib.ExitStack()  # what the run needs until its end
         self._working: asyncio.Task[None] | None = None
 
-    async def exchange(self, shard: Shard | None, *, closing: bool = False) -> News:
-        """Takes a shard, or None, and gives what has happened, after NEWS_S seconds at the latest.
+    async def exchange(self, part: Part | None, *, closing: bool = False) -> News:
+        """Takes a part, or None, and gives what has happened, after NEWS_S seconds at the latest.
 
-        When it is `closing` no more shards will come. Raises what can only be a bug.
+        When it is `closing` no more parts will come. Raises what can only be a bug.
         """
         if self._feed is None or self._bulletin is None:
-            self._bulletin = Bulletin(socket.gethostname())
+            self._bulletin = Bulletin(socket.gethostname(), self._assignment.trade.part_of)
             self._feed = Feed(self._bulletin.ask)
             try:
-                self._run = self._new_run(self._feed, self._bulletin)
+                self._run = self._open_run(self._feed, self._bulletin)
                 self._working = asyncio.create_task(self._work(self._run, self._bulletin))
             except CaptionError as error:  # this machine doesn't fit the settings
                 self._bulletin.end(Ended(error))
-        if shard is not None:
-            self._bulletin.begin(shard.name)
-            self._feed.give(shard)
+        if part is not None:
+            self._bulletin.begin(part)
+            self._feed.give(part)
         if closing:
             self._feed.close()
         news = await self._bulletin.news(NEWS_S)
@@ -83,25 +80,20 @@ class ShardWorker:
             self._run.interrupt()
             self._feed.close()
 
-    async def _work(self, run: Run[ShardJob], bulletin: Bulletin) -> None:
+    async def _work(self, run: Run[Any], bulletin: Bulletin) -> None:
         ended = Ended(None)
         try:
-            await run.complete()
+            with self._opened:
+                await run.complete()
         except CaptionError as error:
             ended = Ended(error)
         finally:
             bulletin.end(ended)
 
-    def _new_run(self, feed: Feed, bulletin: Bulletin) -> Run[ShardJob]:
+    def _open_run(self, feed: Feed, bulletin: Bulletin) -> Run[Any]:
         settings = self._settings()
-        return shard_run(
-            self._assignment.order,
-            self._assignment.terms,
-            settings,
-            self._captioner(settings),
-            bulletin.take,
-            feed=feed,
-        )
+        opened = self._assignment.trade.opened_run(settings, self._captioner(settings), bulletin.take, feed)
+        return self._opened.enter_context(opened)
 
     def _settings(self) -> RunSettings:
         cores = len(os.sched_getaffinity(0))

@@ -104,7 +104,7 @@ def caption(engine_url: str, data: Path, out: Path, shards: int, workers: int = 
         own_kb, _ = resident_kb(run.pid)
         driver_kb, worker_mb = max(driver_kb, own_kb), max(worker_mb, mean_of_workers_mb(run.pid, workers))
     seconds = time.monotonic() - begun_s
-    assert run.returncode == 0, f"{run.args} ended with {run.returncode}"
+    assert run.returncode == 0, f"the run ended with {run.returncode}"
     assert run.stdout is not None
     result = json.loads(run.stdout.read())
     assert result["done"] == shards * IMAGES_IN_SHARD

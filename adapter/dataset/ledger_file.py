@@ -83,13 +83,14 @@ def siblings(path: Path) -> list[Path]:
     if path.parent.name != FOLDER:
         return []
     others = [other for other in dataset_ledgers(str(path.parent.parent)) if other != path]
-    return [other for other in others if _version(other) == VERSION]
+    return [other for other in others if is_complete(other)]
 
 
-def _version(path: Path) -> int:
+def is_complete(path: Path) -> bool:
+    """Tells whether the making of a ledger has come to its end. Raises OSError, sqlite3.Error."""
     with contextlib.closing(connect(path, read_only=True)) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        return int(version)
+        return int(version) == VERSION
 
 
 def check(path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from adapter.dataset.ledger import Ledger
-from adapter.dataset.ledger_file import as_unavailable, hold
+from adapter.dataset.ledger_file import as_unavailable, hold, is_complete
 from adapter.dataset.records import Entry, Failure, later, recorded_at
 from adapter.dataset.verdicts import Verdict
 from adapter.errors import LedgerUnavailableError
@@ -43,23 +43,25 @@ def take_over(main: Ledger) -> int:
     left = 0
     with contextlib.ExitStack() as stack:
         taken: list[Ledger] = []
+        unused: list[Path] = []
         for path in sorted(main.path.parent.glob(f"{PREFIX}*.sqlite")):
             try:
-                with contextlib.ExitStack() as unused:
-                    with as_unavailable(path):
-                        unused.enter_context(hold(path))
-                    taken.append(unused.enter_context(contextlib.closing(Ledger.open_read_only(path))))
-                    stack.push(unused.pop_all())
+                with as_unavailable(path):
+                    stack.enter_context(hold(path))
+                    if not is_complete(path):  # its worker was killed before it could record anything
+                        unused.append(path)
+                        continue
+                taken.append(stack.enter_context(contextlib.closing(Ledger.open_read_only(path))))
             except LedgerUnavailableError:
                 left += 1
         for ledger in taken:
             _take_texts(main, ledger)
         for ledger in taken:  # what one failed at, another may have made
             _take_failures(main, ledger)
-        for ledger in taken:
-            for ending in ("", "-journal", ".lock"):
+        for path in [*unused, *(ledger.path for ledger in taken)]:
+            for own in [one for one in path.parent.iterdir() if one.name.startswith(path.name)]:
                 with contextlib.suppress(OSError):  # it stays, and is taken over once more
-                    Path(f"{ledger.path}{ending}").unlink()
+                    own.unlink()
     return left
 
 

@@ -33,11 +33,15 @@ class Share:
 
         Items that differ only by extension are in the same one.
         """
-        return cls(stable_hash(os.path.splitext(key)[0]) % count + 1, count)
+        return cls(_index(key, count), count)
 
     def has(self, key: str) -> bool:
         """Tells whether the item is in this share."""
-        return self.of(key, self.count) == self
+        return _index(key, self.count) == self.index
+
+
+def _index(key: str, count: int) -> int:
+    return stable_hash(os.path.splitext(key)[0]) % count + 1
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from adapter.dataset.cluster.worker_ledgers import CHUNK, opened_worker_ledger, 
 from adapter.dataset.history import Replaced
 from adapter.dataset.ledger import Ledger
 from adapter.dataset.ledger_file import dataset_ledgers, ledger_path
+from adapter.dataset.placing import placing
 from adapter.dataset.records import FOUND, WRITTEN, Entry, Failure
 from adapter.dataset.verdicts import Verdict
 
@@ -31,6 +32,8 @@ def test_all_that_a_worker_has_recorded_is_taken_over(main: Ledger) -> None:
         refused = Verdict("b.txt", 3, ("loop",), "round and round")
         replaced = Replaced("a.txt", b"before", b"new")
         ledger.record([A], [LOST], [replaced], [Verdict("a.txt", 2, ("cut",)), refused])
+        with placing(ledger.path):  # as whoever writes texts does
+            pass
         ledger.record(replace(A, output=f"{number}.txt", image=f"{number}.png") for number in range(CHUNK))
     assert take_over(main) == 0
     assert main.lookup(["a.txt", "7.txt"])["a.txt"] == A
@@ -101,3 +104,10 @@ def test_a_ledger_that_is_none_stays_and_keeps_nothing_back(main: Ledger) -> Non
     assert take_over(main) == 1
     assert list(main.entries()) == [A]
     assert broken.exists()
+
+
+def test_a_ledger_whose_making_was_cut_short_is_removed(main: Ledger) -> None:
+    """Its worker was killed before it could record anything."""
+    main.path.with_name("ledger-of-worker-empty.sqlite").touch()
+    assert take_over(main) == 0
+    assert dataset_ledgers(str(main.path.parent.parent)) == [main.path]

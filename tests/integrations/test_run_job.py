@@ -196,7 +196,11 @@ async def test_a_sigint_stops_the_run_and_a_second_one_doesnt_keep_it_from_that(
 
     service.engine.answer = answer
     given = {"path_to_caption": str(folder), "service_url": str(service.server.make_url(""))}
-    program = f"from joycaption.captioner import *; JoyCaptioner(0, None, {{'caption': {given}}}).run()"
+    program = (
+        # Whoever runs the tests in the background may have had SIGINT ignored, which is inherited.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"from joycaption.captioner import *; JoyCaptioner(0, None, {{'caption': {given}}}).run()"
+    )
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program),
         env=os.environ | {"PYTHONPATH": ":".join(map(str, PLACES))},

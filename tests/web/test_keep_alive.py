@@ -158,6 +158,7 @@ try {
 """
 
 
+@pytest.mark.parametrize("starting", [{"plain_answer_s": 1.0}], indirect=True)
 async def test_nodes_fetch_survives_a_long_answer(service: Service, picture: Path) -> None:
     """Node's fetch has the service's answer, after it has given up on the engine itself, twice over.
 

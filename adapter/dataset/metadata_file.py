@@ -76,18 +76,17 @@ def export(
                 yield name, content
 
     write: Callable[[IO[bytes], Iterator[Row]], None]
-    columns = layout.columns(styles)
-    if (listed := listed_by(datasets[0].input)) is not None:
-        columns = list(dict.fromkeys([*listed.file.columns(), layout.text_column]))
     match path.suffix:
         case ".jsonl":
             write = write_lines if layout.has_columns else write_image_lines
         case ".json":
             write = write_object
         case ".csv":
-            write = partial(write_csv, columns)
+            listed = listed_by(datasets[0].input)
+            own = [] if listed is None else [*listed.file.columns(), layout.text_column]
+            write = partial(write_csv, list(dict.fromkeys(own)) or layout.columns(styles))
         case _:
-            write = partial(_write_parquet, columns)
+            write = partial(_write_parquet, layout.columns(styles))
     replace_whole(path, lambda file: write(file, rows()), datasets[0].ledger)
     if unnamed:
         raise WriteError(

@@ -115,6 +115,18 @@ async def test_a_metadata_file_is_captioned_with_all_that_it_holds(command: Comm
     assert not command.texts()
 
 
+@pytest.mark.parametrize(
+    ("chosen", "name"), [("imagefolder", "metadata.jsonl"), ("kohya", "x.json"), ("musubi", "x.jsonl")]
+)
+async def test_json_without_blanks_is_captioned_for_anybody(command: Command, chosen: str, name: str) -> None:
+    """Taken for CSV, each of its names would be a value in quotes with something behind it."""
+    command.picture("a.png")
+    (command.folder / "mine.jsonl").write_text('{"file_name":"a.png","mine":1}\n')
+    ended = await command.caption("mine.jsonl", "--no-sidecar", "--format", chosen, "--output", name)
+    assert ended.code == ExitCode.DONE, ended.errors
+    assert "a.png" in (command.folder / name).read_text()
+
+
 async def test_texts_of_a_metadata_file_follow_the_rules_of_edits(command: Command) -> None:
     """They are replaced where that is asked for, once, and count again where somebody changes them."""
     folder = pictures(command)

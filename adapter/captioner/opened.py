@@ -2,27 +2,25 @@
 
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from adapter.caption.gate import OnFlaw, Quality
 from adapter.captioner.admission import Admission
 from adapter.captioner.answering import Captioner
-from adapter.engine.deployment import fleet_for
+from adapter.engine.deployment import fleet_for, list_gpus
 from adapter.engine.fleet import running
-from adapter.engine.gpus import GPU
 from adapter.images.preparation import Preparation
 from adapter.settings import RunSettings
 
 
 @contextlib.asynccontextmanager
-async def opened_captioner(
-    settings: RunSettings, system_prompt: str, gpus: Sequence[GPU] | None = ()
-) -> AsyncIterator[Captioner]:
+async def opened_captioner(settings: RunSettings, system_prompt: str) -> AsyncIterator[Captioner]:
     """Gives a captioner on the engines at the `engine_urls`, or on engines that are started for it.
 
-    For `gpus` and `system_prompt` see `fleet_for`. The captioner admits everything: a run limits itself, and
+    For `system_prompt` see `fleet_for`. The captioner admits everything: a run limits itself, and
     has its own patience with the engines. Raises SettingsError.
     """
+    gpus = () if settings.engine_urls else await list_gpus()
     async with running(fleet_for(settings, system_prompt, gpus)) as fleet:
         captioner = Captioner(
             fleet,

@@ -169,6 +169,12 @@ def are_shards(names: Sequence[str]) -> bool:
     return bool(found)
 
 
+def require_pyarrow() -> None:
+    """Raises InvalidRequestError where shards can't be read."""
+    if find_spec("pyarrow") is None:
+        raise InvalidRequestError("Shards need pyarrow: install it with `.venv/bin/pip install pyarrow`")
+
+
 def _is_shard(path: str) -> bool:
     return path.endswith(SHARD_ENDINGS) and not os.path.isdir(path)
 
@@ -184,8 +190,7 @@ def _caption_shards(
     settings: RunSettings,
     book: PromptBook,
 ) -> ExitCode:
-    if find_spec("pyarrow") is None:
-        raise InvalidRequestError("Shards need pyarrow: install it with `.venv/bin/pip install pyarrow`")
+    require_pyarrow()
     from adapter.cli.shard_captioning import caption_shards
 
     return caption_shards(

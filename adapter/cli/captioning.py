@@ -27,7 +27,6 @@ from adapter.dataset.run import Run
 from adapter.dataset.selection import Dataset, open_datasets
 from adapter.dataset.tally import Tally
 from adapter.dataset.writer import Writer
-from adapter.engine.deployment import list_gpus
 from adapter.engine.discovery import find_engines
 from adapter.engine.leases import held
 from adapter.errors import CaptionError
@@ -118,7 +117,7 @@ def _finish(order: Order, datasets: list[Dataset], display: Display, code: ExitC
     except CaptionError as error:
         display.notice(f"error: {error}")
         code = code or ExitCode.SOME_FAILED
-    tell_result(order, display, code)
+    tell_result(display, code, order.report, as_json=order.as_json)
     return code
 
 
@@ -136,12 +135,14 @@ def write_output(order: Order, datasets: list[Dataset], display: Display) -> Non
         display.notice(dropped_line(dropped))
 
 
-def tell_result(order: Order, display: Display, code: ExitCode) -> None:
-    """Tells what came of a run over folders."""
-    if order.as_json:
+def tell_result(
+    display: Display, code: ExitCode, report: Path | None, *, as_json: bool, kept: str = "joycaption status"
+) -> None:
+    """Tells what came of a run. Without a `report`, failures are `kept` elsewhere."""
+    if as_json:
         print_result(orjson.dumps(display.tally.as_dict() | {"exit_code": code}).decode())
     else:
-        display.notice(summary(display.tally, order.report))
+        display.notice(summary(display.tally, report, kept))
 
 
 @contextlib.asynccontextmanager
@@ -158,8 +159,7 @@ async def captioner_for(
             # While it is held the service keeps its engines awake, or wakes them.
             stack.enter_context(held(settings.run_dir, "a dataset run"))
         chosen = settings.model_copy(update={"engine_url": ",".join(urls) or None})
-        gpus = () if urls else await list_gpus()
-        yield await stack.enter_async_context(opened_captioner(chosen, book.system_prompt, gpus))
+        yield await stack.enter_async_context(opened_captioner(chosen, book.system_prompt))
 
 
 @contextlib.contextmanager

@@ -49,7 +49,7 @@ def caption_divided_folder(
         except CaptionError as error:
             display.notice(f"error: {error}")
             code = code or ExitCode.SOME_FAILED
-    tell_result(order, display, code)
+    tell_result(display, code, order.report, as_json=order.as_json)
     return code
 
 

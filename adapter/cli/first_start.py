@@ -22,10 +22,16 @@ from adapter.engine.status import WatchedStatus
 from adapter.errors import SettingsError
 from adapter.policy import ExitCode
 from adapter.web.callers import is_loopback, own_names
-from adapter.web.plain_http import MAX_REQUEST_BYTES, Door, PlainRequest, read_request, response
+from adapter.web.plain_http import (
+    MAX_PROGRESS_WAIT_S,
+    MAX_REQUEST_BYTES,
+    Door,
+    PlainRequest,
+    read_request,
+    response,
+)
 from adapter.web.predecessor import Predecessor, is_taken, settle, unavailable
 
-MAX_WAIT_S = 10.0  # for which /progress holds its answer, as the service does
 CLIENT_S = 30.0  # to send a request
 MAX_CLIENTS = 100
 HEARD_S = 15.0  # after the last poll of whoever should see that it failed
@@ -140,7 +146,7 @@ class FirstStart:
         self._heard_s = asyncio.get_running_loop().time()
         match asked.method, asked.path:
             case "GET", "/progress":
-                return "200 OK", await self._progress(asked.wait_s(MAX_WAIT_S))
+                return "200 OK", await self._progress(asked.wait_s(MAX_PROGRESS_WAIT_S))
             case "GET", "/health":
                 told: dict[str, Any] = {"status": "healthy", "model_loaded": False}
                 if self._door.has_key(asked):

@@ -37,7 +37,7 @@ def integrate(
 ) -> ExitCode:
     """Let AI-Toolkit's captioner jobs use this service: puts an extension into its checkout."""
     if link and remove:
-        raise InvalidRequestError("--link and --remove exclude each other")
+        raise InvalidRequestError("--link and --remove can't be used together")
     checkout = path.expanduser().absolute()
     place = checkout / "extensions" / NAME
     try:

@@ -1,13 +1,12 @@
 """`joycaption plan`: tells what a run over a dataset will take, before anybody pays for it."""
 
 import os
-from importlib.util import find_spec
 from typing import Annotated
 
 import orjson
 from cyclopts import Parameter
 
-from adapter.cli.caption import are_shards
+from adapter.cli.caption import are_shards, require_pyarrow
 from adapter.cli.results import print_result
 from adapter.dataset.forecast import Extent, Forecast
 from adapter.dataset.inputs.share import Share
@@ -45,8 +44,7 @@ def plan(
 
 
 def _of_shards(names: tuple[str, ...], share: Share | None) -> Extent:
-    if find_spec("pyarrow") is None:
-        raise InvalidRequestError("Shards need pyarrow: install it with `.venv/bin/pip install pyarrow`")
+    require_pyarrow()
     from adapter.dataset.shards.shard_list import find_shards
     from adapter.dataset.shards.shard_sizes import extent_of
 

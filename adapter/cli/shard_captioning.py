@@ -11,8 +11,8 @@ import uvloop
 
 from adapter.caption.prompts import PromptBook
 from adapter.cli.caption_options import ImageOptions, RunOptions, TextOptions
-from adapter.cli.captioning import captioner_for, final, interrupting, outcome, reporting
-from adapter.cli.display import Display, summary
+from adapter.cli.captioning import captioner_for, final, interrupting, outcome, reporting, tell_result
+from adapter.cli.display import Display
 from adapter.cli.ray_readiness import make_ready
 from adapter.cli.results import print_result
 from adapter.dataset.decide import Existing
@@ -33,6 +33,8 @@ from adapter.dataset.tally import Tally
 from adapter.errors import InvalidRequestError, StoreError
 from adapter.policy import ExitCode
 from adapter.settings import RunSettings
+
+KEPT = "the column error of the outputs"  # failures
 
 
 def caption_shards(
@@ -121,7 +123,7 @@ def _divide(
         lambda backlog, _: sort_out(order, order.shards, backlog, display.take),
     )
     code = caption_on_cluster(division, running, settings, book=book, display=display)
-    _tell_result(display.tally, display, running, code)
+    tell_result(display, code, running.report, as_json=running.as_json, kept=KEPT)
     return code
 
 
@@ -176,13 +178,5 @@ async def _carry_out(
                 async with contextlib.nullcontext() if new_tars is None else new_tars.being_made():
                     code = await outcome(run, tally, display)
                 code = final(code, run, tally)
-    _tell_result(tally, display, running, code)
+    tell_result(display, code, running.report, as_json=running.as_json, kept=KEPT)
     return code
-
-
-def _tell_result(tally: Tally, display: Display, running: RunOptions, code: ExitCode) -> None:
-    """Tells what came of a run over shards."""
-    if running.as_json:
-        print_result(orjson.dumps(tally.as_dict() | {"exit_code": code}).decode())
-    else:
-        display.notice(summary(tally, running.report, "the column error of the outputs"))

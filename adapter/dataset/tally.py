@@ -21,6 +21,7 @@ from adapter.dataset.events import (
 )
 from adapter.dataset.records import Failure, on_one_line
 
+TEXT_COUNTS = ("done", "skipped", "edited", "failed", "cut", "replaced")
 MAX_EXAMPLES = 3
 
 
@@ -153,7 +154,7 @@ class Tally:
         """Adds what another one has counted of this run. The clock stays this one's."""
         if self.first_s is None and other.done:
             self.first_s = self.seconds
-        for name in ("done", "skipped", "edited", "failed", "cut", "replaced"):
+        for name in TEXT_COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.prompt_tokens += other.prompt_tokens
         self.completion_tokens += other.completion_tokens
@@ -166,7 +167,7 @@ class Tally:
 
     def take_back(self, other: "Tally") -> None:
         """Takes texts that are lost out of the counts. What the engines have written stays counted."""
-        for name in ("done", "skipped", "edited", "failed", "cut", "replaced"):
+        for name in TEXT_COUNTS:
             setattr(self, name, getattr(self, name) - getattr(other, name))
         self.reasons -= other.reasons
 

@@ -82,13 +82,10 @@ class Failure:
             if found := OUR_ERROR.match(line):
                 instead = f": {self._pip_error}" if self._pip_error else "; the log tells why"
                 self._known = found.group(1).replace(POINTER, instead)
-            elif found := PIP_ERROR.match(line):
-                self._pip_error = self._pip_error or EXCEPTION_NAME.sub(
-                    "", found.group(1).replace(PIP_CAUSE, "")
-                )
-                self._known = _known(line)
             else:
-                self._known = _known(line)
+                self._known = next((what for pattern, what in KNOWN_ERRORS if pattern.search(line)), None)
+        if self._pip_error is None and (found := PIP_ERROR.match(line)):
+            self._pip_error = EXCEPTION_NAME.sub("", found.group(1).replace(PIP_CAUSE, ""))
         if (found := LAST_RAISED.search(line)) and not TELLS_NOTHING.search(line):
             self._last_raised = EXCEPTION_NAME.sub("", found.group(1)).strip() or None
 
@@ -101,7 +98,3 @@ class Failure:
         if exit_code in KILLED:
             return "The engine was killed, perhaps because the memory ran out"
         return f"The engine stopped with exit code {exit_code}: the end of its output is in the log"
-
-
-def _known(line: str) -> str | None:
-    return next((what for pattern, what in KNOWN_ERRORS if pattern.search(line)), None)

@@ -4,7 +4,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from adapter.errors import InvalidApiKeyError
-from adapter.web.callers import shows_key
+from adapter.web.callers import NEEDS_KEY, shows_key
 from adapter.web.face import face_of
 
 
@@ -25,7 +25,7 @@ def require_key(key: str | None) -> Middleware:
         if request.match_info.handler not in face.open_handlers:
             admitted = has_key(request, key) if face.admits is None else face.admits(request)
             if not admitted:
-                raise InvalidApiKeyError("A valid API key is needed: send it as Authorization: Bearer KEY")
+                raise InvalidApiKeyError(NEEDS_KEY)
         return await handler(request)
 
     return check

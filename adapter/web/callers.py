@@ -10,6 +10,8 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 SCHEME = "bearer"
+FOREIGN_HOST = "The request's Host is not one of this service's"
+NEEDS_KEY = "A valid API key is needed: send it as Authorization: Bearer KEY"
 
 
 def shows_key(authorization: str, key: str) -> bool:

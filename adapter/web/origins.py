@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from adapter.errors import ForeignRequestError
 from adapter.web.api_key import has_key
-from adapter.web.callers import is_known_host, is_own_origin, own_names
+from adapter.web.callers import FOREIGN_HOST, is_known_host, is_own_origin, own_names
 
 ANY_ORIGIN = "*"
 ALLOWED_ORIGIN_HEADERS = web.RequestKey[dict[str, str]]("allowed_origin_headers")
@@ -35,7 +35,7 @@ def refuse_foreign(host: str, allowed_origins: Collection[str], key: str | None)
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not is_ours(request):
-            raise ForeignRequestError("The request's Host is not one of this service's")
+            raise ForeignRequestError(FOREIGN_HOST)
         origin = request.headers.get(hdrs.ORIGIN)
         if origin is None or is_own_origin(origin, request.host):
             return await handler(request)

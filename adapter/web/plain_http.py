@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from adapter.web.callers import is_known_host, is_own_origin, shows_key
+from adapter.web.callers import FOREIGN_HOST, NEEDS_KEY, is_known_host, is_own_origin, shows_key
 
 MAX_REQUEST_BYTES = 2**16
+MAX_PROGRESS_WAIT_S = 10.0  # for which /progress holds its answer
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,11 @@ class Door:
         host, origin = asked.headers.get("host", ""), asked.headers.get("origin")
         shows_one = self._key is not None and self.has_key(asked)
         if not (shows_one or is_known_host(host, self._names)):
-            return "403 Forbidden", "The request's Host is not one of this service's"
+            return "403 Forbidden", FOREIGN_HOST
         if origin is not None and not is_own_origin(origin, host):
             return "403 Forbidden", "This page's origin is not allowed here"
         if not (self.has_key(asked) or asked.path == "/health"):
-            return "401 Unauthorized", "A valid API key is needed: send it as Authorization: Bearer KEY"
+            return "401 Unauthorized", NEEDS_KEY
         return None
 
 

@@ -92,4 +92,4 @@ async def test_other_folders_are_refused_with_what_to_do(command: Command, tmp_p
     ended = await command.run("integrate", "comfyui", old)
     assert (ended.code, ended.errors.count("\n")) == (ExitCode.WRONG_USAGE, 1)
     ended = await command.run("integrate", "ai-toolkit", old, "--link", "--remove")
-    assert "exclude each other" in ended.errors
+    assert "--link and --remove can't be used together" in ended.errors

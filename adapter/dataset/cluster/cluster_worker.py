@@ -9,17 +9,14 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from adapter.captioner.answering import Captioner
 from adapter.captioner.opened import opened_captioner
 from adapter.dataset.cluster.feed import Feed
 from adapter.dataset.cluster.news import Bulletin, Ended, News
 from adapter.dataset.cluster.part import Part, Trade
 from adapter.dataset.run import Run
-from adapter.engine.deployment import list_gpus
 from adapter.errors import CaptionError
 from adapter.settings import RunSettings
 
@@ -92,7 +89,8 @@ class ClusterWorker:
 
     def _open_run(self, feed: Feed, bulletin: Bulletin) -> Run[Any]:
         settings = self._settings()
-        opened = self._assignment.trade.opened_run(settings, self._captioner(settings), bulletin.take, feed)
+        captioner = opened_captioner(settings, self._assignment.system_prompt)
+        opened = self._assignment.trade.opened_run(settings, captioner, bulletin.take, feed)
         return self._opened.enter_context(opened)
 
     def _settings(self) -> RunSettings:
@@ -100,9 +98,3 @@ class ClusterWorker:
         share = {"prepare_workers": max(1, cores // self._assignment.neighbours)}
         urls = {"engine_url": ",".join(self._engine_urls)} if self._engine_urls else {}
         return RunSettings.load(share | self._assignment.chosen | urls)
-
-    @contextlib.asynccontextmanager
-    async def _captioner(self, settings: RunSettings) -> AsyncIterator[Captioner]:
-        gpus = () if settings.engine_urls else await list_gpus()
-        async with opened_captioner(settings, self._assignment.system_prompt, gpus) as captioner:
-            yield captioner

@@ -43,9 +43,9 @@ class Hand(Protocol):
 class Crew:
     """So many workers, numbered from 1, made by `hire` when there is work.
 
-    `parts` is what people call what is handed out. `hear` is told of events with the worker's name, and
-    `notice` gets lines for people. `place_s` is the patience with a cluster that has no place for any worker,
-    and `silence_s` that with a worker.
+    People call the parts `parts`, such as shards. `hear` gets events with the worker's name, and `notice`
+    gets lines for people. `place_s` is the patience with a cluster that has no place for any worker, and
+    `silence_s` that with a worker.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ async def sort_out(order: ShardOrder, shards: Sequence[Shard], backlog: Backlog,
         looked_at: list[Shard] = []
         if order.existing is Existing.SKIP:
             there = {place.name for place in await asyncio.to_thread(order.output.files)}
-            looked_at = [shard for shard in shards if f"{shard.stem}.parquet" in there or order.retry_failed]
+            looked_at = [shard for shard in shards if shard.output_name in there or order.retry_failed]
         names = {shard.name for shard in looked_at}
         for shard in shards:
             if shard.name not in names:

@@ -70,11 +70,12 @@ class FolderWork:
     marker: str
 
     def part_of(self, image: str, parts: Mapping[str, Slice]) -> str:
-        for one in parts.values():
-            key = os.path.relpath(os.path.join(self.base, image), self.root)
-            name = replace(one, share=Share.of(key, one.share.count)).name
-            return name if name in parts else ""
-        return ""
+        if not parts:
+            return ""
+        count = next(iter(parts.values())).share.count  # they are slices of one division
+        key = os.path.relpath(os.path.join(self.base, image), self.root)
+        name = Slice(self.root, Share.of(key, count)).name
+        return name if name in parts else ""
 
     def output_of(self, part: Slice) -> str:
         """Gives what a slice's output is called in events."""

@@ -38,4 +38,4 @@ class ShardWork:
 
     def output_of(self, shard: Shard) -> str:
         """Gives what a shard's output is called in events."""
-        return self.order.output.below(f"{shard.stem}.parquet").shown
+        return self.order.output_of(shard).shown

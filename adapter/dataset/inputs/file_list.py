@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 
-from adapter.dataset.inputs.image_file import file_item, is_below, key_below
+from adapter.dataset.inputs.image_file import FilesBelow, is_below, key_below
 from adapter.dataset.item import Item
 from adapter.errors import InvalidRequestError
 
@@ -11,7 +11,7 @@ STANDARD_INPUT = "-"
 STANDARD_INPUT_DESCRIPTOR = 0
 
 
-class NamedFiles:
+class NamedFiles(FilesBelow):
     """Absolute paths of files, with the folder that all are in as the root."""
 
     is_countable = True
@@ -24,20 +24,14 @@ class NamedFiles:
     def items(self) -> Iterator[Item]:
         return (self.item(os.path.relpath(path, self.root)) for path in self._paths)
 
-    def item(self, key: str) -> Item:
-        return file_item(self.root, key)
-
     def key(self, path: str) -> str | None:
         return key_below(self.root, path) if path in self._paths else None
-
-    def has(self, key: str) -> bool:
-        return self.holds(key) and os.path.exists(os.path.join(self.root, key))
 
     def holds(self, key: str) -> bool:
         return is_below(self.root, key, follow_links=True)  # the user has named each of the files
 
 
-class FileList:
+class FileList(FilesBelow):
     """A list with one path per line, relative to the working folder, which is the root.
 
     `-` reads the list from standard input. The key of a file that isn't below the root is its absolute path.
@@ -65,14 +59,8 @@ class FileList:
         except OSError as error:
             raise InvalidRequestError(f"--from-file {self._path} can't be read: {error.strerror}") from error
 
-    def item(self, key: str) -> Item:
-        return file_item(self.root, key)
-
     def key(self, path: str) -> str:
         return key_below(self.root, path) or path
-
-    def has(self, key: str) -> bool:
-        return self.holds(key) and os.path.exists(os.path.join(self.root, key))
 
     def holds(self, key: str) -> bool:
         """A file elsewhere counts where the list has named it."""

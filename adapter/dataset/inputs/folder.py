@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Generator, Iterator
 
-from adapter.dataset.inputs.image_file import file_item, is_below, key_below
+from adapter.dataset.inputs.image_file import FilesBelow, is_below, key_below
 from adapter.dataset.item import Item
 from adapter.errors import InvalidRequestError
 from adapter.images.image_name import is_image_name, is_set_aside, may_hold_images
@@ -12,7 +12,7 @@ Identity = tuple[int, int]  # a folder's device and inode
 Level = tuple["os._ScandirIterator[str]", Identity]
 
 
-class Folder:
+class Folder(FilesBelow):
     """The images in the absolute folder `root`, and in those below it where `recursive`.
 
     Links to folders lead out of the dataset, and are followed only where the user says so.
@@ -31,14 +31,8 @@ class Folder:
         found = find_images(self.root, recursive=self._recursive, follow_links=self._follow_links)
         return (self.item(key) for key in found)
 
-    def item(self, key: str) -> Item:
-        return file_item(self.root, key)
-
     def key(self, path: str) -> str | None:
         return key_below(self.root, path)
-
-    def has(self, key: str) -> bool:
-        return self.holds(key) and os.path.exists(os.path.join(self.root, key))
 
     def holds(self, key: str) -> bool:
         return is_below(self.root, key, follow_links=self._follow_links) and not is_set_aside(key)

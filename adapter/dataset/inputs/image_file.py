@@ -1,10 +1,26 @@
 """Image files as items."""
 
 import os
+from abc import ABC, abstractmethod
 from functools import partial
 
 from adapter.dataset.item import Fingerprint, Item
 from adapter.images.sources import ImageFile
+
+
+class FilesBelow(ABC):
+    """What inputs of files in a folder have in common. Each says which keys it `holds`."""
+
+    root: str  # absolute
+
+    def item(self, key: str) -> Item:
+        return file_item(self.root, key)
+
+    @abstractmethod
+    def holds(self, key: str) -> bool: ...
+
+    def has(self, key: str) -> bool:
+        return self.holds(key) and os.path.exists(os.path.join(self.root, key))
 
 
 def file_item(root: str, key: str) -> Item:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from adapter.dataset.inputs.image_file import file_item, is_below, key_below
+from adapter.dataset.inputs.image_file import FilesBelow, is_below, key_below
 from adapter.dataset.inputs.input import Input
 from adapter.dataset.inputs.metadata_rows import ENDINGS, MetadataFile
 from adapter.dataset.inputs.share import SharedInput
@@ -15,7 +15,7 @@ from adapter.errors import InvalidRequestError
 MAX_FOLDERS = 1000  # of which it is remembered whether they are below
 
 
-class MetadataList:
+class MetadataList(FilesBelow):
     """The images of the rows of `file`, below the folder that it is in, with the rows' texts where it has
     them.
     """
@@ -47,19 +47,13 @@ class MetadataList:
                 )
 
     def items(self) -> Iterator[Item]:
-        """Gives the rows' images in their order; one that is named twice comes twice."""
+        """Gives the rows' images in their order, an image twice where two rows name it."""
         for row in self.file.rows():
             item = self.item(row.key)
             yield item if row.text is None else replace(item, text=row.text)
 
-    def item(self, key: str) -> Item:
-        return file_item(self.root, key)
-
     def key(self, path: str) -> str | None:
         return key_below(self.root, path)
-
-    def has(self, key: str) -> bool:
-        return self.holds(key) and os.path.exists(os.path.join(self.root, key))
 
     def holds(self, key: str) -> bool:
         """Tells only of the folder: to remember millions of names would take their memory."""

@@ -38,6 +38,10 @@ class ShardOrder:
     retry_failed: bool = False
     tars: Place | None = None
 
+    def output_of(self, shard: Shard) -> Place:
+        """Gives the place of the shard's output."""
+        return self.output.below(shard.output_name)
+
 
 @dataclass(frozen=True)
 class Examined:
@@ -86,7 +90,7 @@ def examine(order: ShardOrder, shard: Shard, model: str | None = None) -> Examin
 
 
 def settled_by(order: ShardOrder, examined: Examined) -> Settled | None:
-    """Tells of a shard that isn't read; gives None for one that is to be."""
+    """Gives what to tell of a shard that needs no reading; None where it has to be read."""
     output = examined.output
     match examined.decision:
         case Refuse(why):

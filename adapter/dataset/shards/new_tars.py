@@ -37,7 +37,7 @@ class NewTars:
         self._should_stop = should_stop
         # Events name shards, and outputs.
         self._shards = {shard.name: shard for shard in order.shards}
-        self._shards |= {self._output_of(shard).shown: shard for shard in order.shards}
+        self._shards |= {self._order.output_of(shard).shown: shard for shard in order.shards}
         self._waiting: asyncio.Queue[Shard | None] = asyncio.Queue()
         self._writing = asyncio.Lock()  # one at a time: the run needs the disk and the processor too
         # The run's own writing waits for none of these.
@@ -85,7 +85,7 @@ class NewTars:
 
     def _wanted(self, shard: Shard, tar: Place) -> CaptionedTar | None:
         """Gives the tar to be made; None where there are no captions, or it is there. Raises StoreError."""
-        captions = captions_at(self._output_of(shard))
+        captions = captions_at(self._order.output_of(shard))
         if captions is None:
             return None
         new = CaptionedTar(
@@ -101,9 +101,6 @@ class NewTars:
         if found.shard != new.mark.shard or is_shard:
             raise StoreError(f"{tar.shown} is there already, and was not made from this shard: move it away")
         return new
-
-    def _output_of(self, shard: Shard) -> Place:
-        return self._order.output.below(f"{shard.stem}.parquet")
 
 
 def check_apart(order: ShardOrder, folder: Place) -> None:

@@ -21,7 +21,7 @@ def counting_shards(order: ShardOrder, tally: Tally) -> Iterator[None]:
     """Tells the tally of the order's shards, in a thread, while the context lasts.
 
     How many images a tar has is not known before it has been read, so that there is a total only for Parquet
-    files. Nothing is told of a run over failures alone.
+    files. A run over failures alone has neither.
     """
     tally.shards = len(order.shards)
     stop = threading.Event()
@@ -37,8 +37,7 @@ def _count(order: ShardOrder, tally: Tally, stop: threading.Event) -> None:
     with contextlib.suppress(StoreError, pyarrow.ArrowException, OSError):  # the run itself tells what fails
         if order.existing is Existing.SKIP:
             finished = {place.name for place in order.output.files()}
-            stems = [shard.stem for shard in order.shards]
-            tally.shards_to_make = sum(f"{stem}.parquet" not in finished for stem in stems)
+            tally.shards_to_make = sum(shard.output_name not in finished for shard in order.shards)
         if any(shard.is_tar for shard in order.shards):
             return
         images = 0

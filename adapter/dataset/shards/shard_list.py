@@ -25,6 +25,11 @@ class Shard:
         return self.place.name.rpartition(".")[0]
 
     @property
+    def output_name(self) -> str:
+        """The name of its output."""
+        return f"{self.stem}.parquet"
+
+    @property
     def is_tar(self) -> bool:
         return self.place.name.endswith(".tar")
 

@@ -77,7 +77,7 @@ class ShardOutlet:
             self._loop.call_soon_threadsafe(self._changed.set)
 
     async def put(self, work: ShardJob, number: int, result: Answer | CaptionError) -> None:
-        """Takes one text of the job's row. All count, and are told of, when the last one is there."""
+        """Takes one text of the job's row. They count, and are told, once the row has its last one."""
         task = work.tasks[number]
         if not isinstance(result, CaptionError):
             result = self._layout.settled(task.recipe, result)

@@ -54,7 +54,7 @@ class ShardOutput:
 
     def __init__(self, shard: Shard, folder: Place, layout: Layout, about: About) -> None:
         self.shard = shard
-        self.place = folder.below(f"{shard.stem}.parquet")
+        self.place = folder.below(shard.output_name)
         self._folder = folder
         self._parts_folder = folder.below(PARTS, shard.stem)
         self._layout = layout

@@ -136,14 +136,12 @@ class Place:
                     yield file
                 return
             temporary = f"{self.folder.path}/{self._temporary}"
-            try:
+            with contextlib.ExitStack() as broken_off:
+                broken_off.callback(self._discard, temporary)
                 with self.filesystem.open_output_stream(temporary, compression=None) as file:
                     yield file
                 self.filesystem.move(temporary, self.path)
-            except BaseException:
-                with contextlib.suppress(*FOREIGN_ERRORS):
-                    self.filesystem.delete_file(temporary)
-                raise
+                broken_off.pop_all()
 
     @contextlib.contextmanager
     def _replacing_here(self) -> Iterator[IO[bytes]]:
@@ -159,6 +157,10 @@ class Place:
         finally:
             with contextlib.suppress(OSError):  # it has taken its place
                 os.unlink(temporary)
+
+    def _discard(self, path: str) -> None:
+        with contextlib.suppress(*FOREIGN_ERRORS):
+            self.filesystem.delete_file(path)
 
     @property
     def _temporary(self) -> str:

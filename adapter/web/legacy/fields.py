@@ -18,9 +18,8 @@ from adapter.engine.endpoint import Engine
 from adapter.engine.gpus import GPU
 from adapter.errors import CaptionError
 from adapter.field_names import fields_named
+from adapter.web.plain_http import MAX_PROGRESS_WAIT_S
 from adapter.web.wire import PROMPT_FIELD_NAMES, OwnPromptOptions, Temperature, TopK, TopP, WireModel
-
-MAX_PROGRESS_WAIT_S = 10.0
 
 
 def _absolute(path: str) -> str:
